@@ -1,0 +1,5 @@
+"""What is observed: contracts, quotes, Black's formula, implied volatility, arbitrage."""
+
+from levylearn.market._grid import OptionGrid
+
+__all__ = ["OptionGrid"]

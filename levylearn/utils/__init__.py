@@ -1,0 +1,1 @@
+"""Helpers shared by all rooms: optional imports and scikit-learn's private names."""

@@ -1,0 +1,20 @@
+"""Packages that are imported on first use, and the extras that bring them."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+_EXTRA_OF = {"matplotlib": "plot"}
+
+
+def import_optional(module: str, caller: str) -> ModuleType:
+    """Import an optional module, or say which extra brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        extra = _EXTRA_OF.get(package, "all")
+        raise ImportError(
+            f"{caller} requires {package}: pip install 'levylearn[{extra}]'."
+        ) from error
