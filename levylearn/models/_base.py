@@ -1,0 +1,396 @@
+"""The contract of a model, the sum of models, and Lévy processes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import ArrayLike, NDArray
+
+from levylearn.models._differences import derivatives
+from levylearn.models._parameter import Parameter
+
+__all__ = ["CharacteristicModel", "LevyModel", "SumModel"]
+
+Array = Any
+Slice = tuple[Array, list[Array]]
+Kernel = Callable[[Any], Slice]
+
+_N_CUMULANTS = 4
+
+
+class CharacteristicModel(ABC):
+    r"""A model known by the characteristic function of its log-return.
+
+    The log-return is that of the forward-normalised asset,
+    :math:`X_T = \log(S_T / F_T)`, so that :math:`E[e^{X_T}] = 1` and rates and
+    dividends never enter a model. Every method takes a batch of parameter sets.
+
+    A subclass defines `name`, `parameters` and :meth:`log_cf`. Whatever else it
+    defines (:meth:`log_cf_gradient`, :meth:`cumulants`, :meth:`joint_constraint`)
+    makes it faster or safer. It must be analytic in `u` off the imaginary axis,
+    because prices are integrals along bent lines; :func:`levylearn.testing.check_model`
+    tests that, with the rest of the contract.
+
+    Attributes
+    ----------
+    name : str
+        Name in the registry.
+    parameters : tuple of Parameter
+        In the order of the columns of `params`.
+
+    See Also
+    --------
+    register_model : Make a model known by its name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.models import CharacteristicModel, Parameter
+    >>> class Gaussian(CharacteristicModel):
+    ...     name = "gaussian"
+    ...     parameters = (Parameter("sigma", r"\sigma", (0, 10), (0.1, 0.5)),)
+    ...     def log_cf(self, u, maturity, params):
+    ...         return -0.5 * params[:, :1] ** 2 * maturity * (u**2 + 1j * u)
+    >>> model = Gaussian()
+    >>> model.log_cf_gradient(np.array([1.0 + 0j]), 1.0, np.array([[0.2]])).round(6)
+    array([[[-0.2-0.2j]]])
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]]
+
+    @abstractmethod
+    def log_cf(self, u: Array, maturity: float, params: Array) -> Array:
+        r"""Logarithm of the characteristic function.
+
+        Parameters
+        ----------
+        u : complex array of shape (m,)
+            Arguments.
+        maturity : float
+            Time to expiry, in years.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        log_cf : complex array of shape (n_samples, m)
+            :math:`\log E[e^{iuX_T}]`.
+        """
+
+    def log_cf_gradient(self, u: Array, maturity: float, params: Array) -> Array:
+        """Derivatives of :meth:`log_cf` with respect to the parameters.
+
+        Parameters
+        ----------
+        u : complex array of shape (m,)
+            Arguments.
+        maturity : float
+            Time to expiry, in years.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        gradient : complex array of shape (n_samples, n_params, m)
+            By fourth-order finite differences unless the model knows better.
+        """
+        return derivatives(lambda p: self.log_cf(u, maturity, p), params, self.parameters)
+
+    def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
+        """Prepare the evaluation at several maturities.
+
+        What does not depend on maturity is computed once, here.
+
+        Parameters
+        ----------
+        u : complex array of shape (m,)
+            Arguments.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+        gradient : bool, default=False
+            Whether derivatives will be wanted.
+
+        Returns
+        -------
+        kernel : callable
+            ``kernel(maturities)``, for `maturities` of shape ``(t, 1, 1)``, returns
+            the log characteristic function, of shape ``(t, n_samples, m)``, and a
+            list of its derivatives, one array for each parameter that broadcasts to
+            that shape (empty without `gradient`).
+        """
+
+        def evaluate(maturities: Array) -> Slice:
+            xp = array_namespace(u, params)
+            times = [float(T) for T in np.ravel(maturities)]
+            values = xp.stack([self.log_cf(u, T, params) for T in times])
+            if not gradient:
+                return values, []
+            slopes = xp.stack([self.log_cf_gradient(u, T, params) for T in times])
+            return values, [slopes[:, :, j, :] for j in range(self.n_params)]
+
+        return evaluate
+
+    def cumulants(self, maturity: float, params: Array) -> Array:
+        r"""First four cumulants of :math:`X_T`.
+
+        Parameters
+        ----------
+        maturity : float
+            Time to expiry, in years.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        cumulants : array of shape (n_samples, 4)
+            Mean, variance, third and fourth cumulant. Unless the model has closed
+            forms, they are Taylor coefficients of :meth:`log_cf` at 0, taken by
+            Cauchy's integral over a circle.
+        """
+        return _cauchy_cumulants(self, maturity, np.asarray(params, dtype=np.float64))
+
+    def joint_constraint(self, params: Array) -> tuple[Array, str]:
+        """Condition on several parameters together.
+
+        Parameters
+        ----------
+        params : array of shape (n_samples, n_params)
+            Parameter sets, each parameter in its own domain.
+
+        Returns
+        -------
+        margin : array of shape (n_samples,)
+            Positive where the condition holds.
+        text : str
+            The condition, for error messages.
+        """
+        return np.ones(len(params)), ""
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in column order."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def n_params(self) -> int:
+        """Number of parameters."""
+        return len(self.parameters)
+
+    def admissible(self, params: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether the model exists for each parameter set.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        admissible : ndarray of bool of shape (n_samples,)
+            Each parameter in its domain, and the joint constraint met.
+        """
+        inside = np.logical_and.reduce(
+            [p.contains(params[:, j]) for j, p in enumerate(self.parameters)]
+        )
+        with np.errstate(all="ignore"):
+            return inside & (self.joint_constraint(params)[0] > 0)
+
+    def validate(self, params: ArrayLike) -> NDArray[np.float64]:
+        """Check parameter sets, naming the first that is refused.
+
+        Parameters
+        ----------
+        params : array-like of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        params : ndarray of shape (n_samples, n_params)
+            As float64.
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong or a value is outside its domain.
+
+        Examples
+        --------
+        >>> from levylearn.models import Heston
+        >>> Heston().validate([[0.04, -1.0, 0.04, 0.5, -0.7]])
+        Traceback (most recent call last):
+        ...
+        ValueError: kappa=-1 in row 0 is outside (0, inf), the domain of 'heston'.
+        """
+        array = np.asarray(params, dtype=np.float64)
+        if array.ndim != 2 or array.shape[1] != self.n_params:
+            raise ValueError(
+                f"params of {self.name!r} must have shape (n_samples, {self.n_params}), "
+                f"columns {', '.join(self.parameter_names)}; got shape {array.shape}."
+            )
+        if self.admissible(array).all():
+            return array
+        for j, parameter in enumerate(self.parameters):
+            bad = np.flatnonzero(~parameter.contains(array[:, j]))
+            if bad.size:
+                raise ValueError(
+                    f"{parameter.name}={array[bad[0], j]:g} in row {bad[0]} is outside "
+                    f"{parameter.domain_text}, the domain of {self.name!r}."
+                )
+        margin, text = self.joint_constraint(array)
+        row = int(np.flatnonzero(~(margin > 0))[0])
+        values = ", ".join(
+            f"{n}={v:g}" for n, v in zip(self.parameter_names, array[row], strict=True)
+        )
+        raise ValueError(f"row {row} ({values}) of {self.name!r} must satisfy {text}.")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class _KernelModel(CharacteristicModel):
+    """A model written as one kernel, from which the public methods follow."""
+
+    @abstractmethod
+    def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel: ...
+
+    def log_cf(self, u: Array, maturity: float, params: Array) -> Array:
+        return self.kernel(u, params)(maturity)[0]
+
+    def log_cf_gradient(self, u: Array, maturity: float, params: Array) -> Array:
+        xp = array_namespace(u, params)
+        value, slopes = self.kernel(u, params, gradient=True)(maturity)
+        return xp.stack([xp.broadcast_to(slope, value.shape) for slope in slopes], axis=1)
+
+
+class LevyModel(_KernelModel):
+    r"""A Lévy process: :math:`\log\varphi_T(u) = T\,\psi(u)`.
+
+    A subclass defines :meth:`exponent` and :meth:`cumulant_rates`.
+    """
+
+    @abstractmethod
+    def exponent(self, u: Array, params: Array, gradient: bool = False) -> Slice:
+        r"""Lévy exponent :math:`\psi(u)` and its derivatives.
+
+        Parameters
+        ----------
+        u : complex array of shape (m,)
+            Arguments.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+        gradient : bool, default=False
+            Whether derivatives are wanted.
+
+        Returns
+        -------
+        psi : complex array of shape (n_samples, m)
+            The exponent, with the drift that makes the price a martingale.
+        slopes : list of complex array of shape (n_samples, m)
+            One for each parameter; empty without `gradient`.
+        """
+
+    @abstractmethod
+    def cumulant_rates(self, params: Array) -> list[Array]:
+        """Cumulants per year.
+
+        Parameters
+        ----------
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        rates : list of four arrays of shape (n_samples,)
+            Mean, variance, third and fourth cumulant of the return over one year.
+        """
+
+    def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
+        psi, slopes = self.exponent(u, params, gradient)
+        return lambda maturity: (maturity * psi, [maturity * slope for slope in slopes])
+
+    def cumulants(self, maturity: float, params: Array) -> Array:
+        xp = array_namespace(params)
+        return maturity * xp.stack(self.cumulant_rates(params), axis=1)
+
+
+class SumModel(_KernelModel):
+    """A log-return that is a sum of independent parts.
+
+    A subclass lists its `parts`, and in `parameters` those of the parts in turn,
+    under names that are unique.
+
+    Examples
+    --------
+    >>> from levylearn.models import Bates
+    >>> Bates().parameter_names
+    ('v0', 'kappa', 'theta', 'sigma', 'rho', 'lam', 'muj', 'sigmaj')
+    """
+
+    parts: ClassVar[tuple[CharacteristicModel, ...]]
+
+    def _split(self, params: Array) -> list[tuple[CharacteristicModel, Array]]:
+        ends = np.cumsum([part.n_params for part in self.parts])
+        starts = ends - [part.n_params for part in self.parts]
+        return [
+            (part, params[:, start:end])
+            for part, start, end in zip(self.parts, starts.tolist(), ends.tolist(), strict=True)
+        ]
+
+    def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
+        kernels = [part.kernel(u, columns, gradient) for part, columns in self._split(params)]
+
+        def evaluate(maturity: Array) -> Slice:
+            values, slopes = zip(*(kernel(maturity) for kernel in kernels), strict=True)
+            total = values[0]
+            for value in values[1:]:
+                total = total + value
+            return total, [slope for part in slopes for slope in part]
+
+        return evaluate
+
+    def cumulants(self, maturity: float, params: Array) -> Array:
+        first, *others = (part.cumulants(maturity, cols) for part, cols in self._split(params))
+        return sum(others, start=first)
+
+    def joint_constraint(self, params: Array) -> tuple[Array, str]:
+        margins, texts = zip(
+            *(part.joint_constraint(columns) for part, columns in self._split(params)),
+            strict=True,
+        )
+        return np.minimum.reduce(margins), " and ".join(text for text in texts if text)
+
+
+def columns(params: Array) -> list[Array]:
+    """Return the parameters as arrays of shape (n_samples, 1)."""
+    return [params[:, j : j + 1] for j in range(params.shape[1])]
+
+
+def _cauchy_cumulants(
+    model: CharacteristicModel, maturity: float, params: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Cumulants from a circle small against the standard deviation's inverse."""
+    probe = np.array([1e-3 + 0j])
+    variance = -2e6 * model.log_cf(probe, maturity, params)[:, 0].real
+    radii = 0.25 / np.sqrt(np.maximum(variance, 1e-16))
+    # Radii are rounded to powers of two, so that rows share circles.
+    exponents = np.round(np.log2(radii)).astype(int)
+    orders = np.arange(1, _N_CUMULANTS + 1)
+    to_cumulant = np.cumprod(orders) / 1j**orders
+    result = np.empty((len(params), _N_CUMULANTS))
+    for exponent in np.unique(exponents):
+        rows = exponents == exponent
+        u = 2.0**exponent * np.exp(2j * np.pi * (np.arange(32) + 0.5) / 32)
+        taylor = model.log_cf(u, maturity, params[rows]) @ (u[:, None] ** -orders) / 32
+        result[rows] = (taylor * to_cumulant).real
+    return result

@@ -1,0 +1,163 @@
+"""Heston: square-root stochastic variance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from levylearn.models._base import Kernel, Slice, _KernelModel, columns
+from levylearn.models._complex import expm1, log1p, sqrt
+from levylearn.models._parameter import Parameter
+
+__all__ = ["Heston"]
+
+Array = Any
+
+
+class Heston(_KernelModel):
+    r"""Heston's stochastic variance, :math:`dv = \kappa(\theta - v)dt + \sigma\sqrt v\,dW`.
+
+    With :math:`a = u^2 + iu`, :math:`\xi = \kappa - i\rho\sigma u`,
+    :math:`d = \sqrt{\xi^2 + \sigma^2 a}`, :math:`m = 1 - e^{-dT}` and
+    :math:`Q = (\xi + d) - (\xi - d)e^{-dT}`,
+
+    .. math::
+        \log\varphi_T(u) = -v_0\,\frac{a m}{Q}
+        - \kappa\theta\left[\frac{aT}{\xi + d}
+        + \frac{2}{\sigma^2}\log\frac{Q}{2d}\right].
+
+    This is the form whose logarithm stays on the principal branch, written so that
+    nothing cancels as :math:`\sigma \to 0`. The Feller condition is not required.
+
+    Parameters of the model: ``v0``, ``kappa``, ``theta``, ``sigma``, ``rho``.
+
+    References
+    ----------
+    Heston, S. (1993). A closed-form solution for options with stochastic volatility.
+    Review of Financial Studies 6, 327-343.
+
+    Lord, R. and Kahl, C. (2010). Complex logarithms in Heston-like models.
+    Mathematical Finance 20, 671-694.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.models import Heston
+    >>> params = np.array([[0.04, 1.5, 0.04, 0.5, -0.7]])
+    >>> abs(Heston().log_cf(np.array([-1j]), 1.0, params)[0, 0]) < 1e-15
+    np.True_
+    """
+
+    name = "heston"
+    parameters = (
+        Parameter(
+            "v0",
+            "v_0",
+            domain=(0.0, float("inf")),
+            closed="left",
+            market_range=(0.01, 0.25),
+            calibration_range=(1e-4, 1.0),
+            scale="log",
+            prior=("lognorm", {"s": 0.5, "scale": 0.04}),
+            unit="per year",
+            description="variance today",
+        ),
+        Parameter(
+            "kappa",
+            r"\kappa",
+            domain=(0.0, float("inf")),
+            closed="left",
+            market_range=(0.3, 6.0),
+            calibration_range=(0.05, 50.0),
+            scale="log",
+            prior=("lognorm", {"s": 0.8, "scale": 2.0}),
+            unit="per year",
+            description="speed of mean reversion of the variance",
+        ),
+        Parameter(
+            "theta",
+            r"\theta",
+            domain=(0.0, float("inf")),
+            closed="left",
+            market_range=(0.01, 0.25),
+            calibration_range=(1e-4, 1.0),
+            scale="log",
+            prior=("lognorm", {"s": 0.5, "scale": 0.04}),
+            unit="per year",
+            description="long-run variance",
+        ),
+        Parameter(
+            "sigma",
+            r"\sigma",
+            domain=(0.0, float("inf")),
+            market_range=(0.1, 1.2),
+            calibration_range=(0.05, 10.0),
+            scale="log",
+            prior=("lognorm", {"s": 0.5, "scale": 0.4}),
+            unit="per year",
+            description="volatility of the variance",
+        ),
+        Parameter(
+            "rho",
+            r"\rho",
+            domain=(-1.0, 1.0),
+            closed="both",
+            market_range=(-0.95, 0.2),
+            calibration_range=(-0.999, 0.999),
+            prior=("truncnorm", {"a": -2.0, "b": 5.0, "loc": -0.5, "scale": 0.25}),
+            description="correlation of the variance with the price",
+        ),
+    )
+
+    def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
+        v0, kappa, theta, sigma, rho = columns(params)
+        variance = sigma * sigma
+        a = u * (u + 1j)
+        xi = kappa - (rho * sigma) * (1j * u)
+        d = sqrt(xi * xi + variance * a)
+        inverse_d = 1 / d
+        steady = a / (xi + d)
+
+        def evaluate(maturity: Array) -> Slice:
+            m = -expm1(-maturity * d)
+            y = (0.5 * steady * inverse_d) * m
+            inverse_ratio = 1 / (1 - variance * y)
+            log = log1p(-variance * y) / variance
+            per_v0 = (-0.5 * a * inverse_d) * m * inverse_ratio
+            per_kappa_theta = -steady * maturity - 2 * log
+            value = v0 * per_v0 + (kappa * theta) * per_kappa_theta
+            if not gradient:
+                return value, []
+
+            # Along xi, then along sigma^2, with d moving along as it must.
+            growth = (maturity * (1 - m) / m - inverse_d) * inverse_d
+            growth_xi, growth_s = growth * xi, growth * (0.5 * a)
+            y_xi = y * (growth_xi - inverse_d) * inverse_ratio
+            y_s = y * (growth_s - (0.5 * steady) * inverse_d) * inverse_ratio
+            drift = (steady * maturity) * inverse_d
+            along_xi = v0 * (per_v0 * (growth_xi + variance * y_xi))
+            along_xi += (kappa * theta) * (drift + 2 * y_xi)
+            along_s = v0 * (per_v0 * (growth_s + variance * y_s + y * inverse_ratio))
+            along_s += (kappa * theta) * (
+                drift * (0.5 * steady) + 2 * (y_s + y * y * _log_curvature(variance * y))
+            )
+            z = 1j * u
+            return value, [
+                per_v0,
+                along_xi + theta * per_kappa_theta,
+                kappa * per_kappa_theta,
+                (2 * sigma) * along_s - (rho * z) * along_xi,
+                (-sigma * z) * along_xi,
+            ]
+
+        return evaluate
+
+
+def _log_curvature(x: Array) -> Array:
+    """Return [1 / (1 - x) + log(1 - x) / x] / x, by its series near zero."""
+    xp = array_namespace(x)
+    near = xp.abs(x) < 3e-3
+    series = 1 / 2 + x * (2 / 3 + x * (3 / 4 + x * (4 / 5 + x * (5 / 6))))
+    safe = xp.where(near, 0.5 + 0j, x)
+    return xp.where(near, series, (1 / (1 - safe) + log1p(-safe) / safe) / safe)

@@ -1,0 +1,112 @@
+"""Normal inverse Gaussian: Brownian motion with drift, run on an inverse-Gaussian clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from array_api_compat import array_namespace
+
+from levylearn.models._base import LevyModel, Slice, columns
+from levylearn.models._complex import sqrt
+from levylearn.models._parameter import Parameter
+
+__all__ = ["NIG"]
+
+Array = Any
+
+
+class NIG(LevyModel):
+    r"""Normal inverse Gaussian process of Barndorff-Nielsen.
+
+    With :math:`s(z) = \sqrt{\alpha^2 - (\beta + z)^2}` and :math:`z = iu`,
+
+    .. math::
+        \psi(u) = \delta\,[s(0) - s(z)] - z\,\delta\,[s(0) - s(1)].
+
+    Parameters of the model: ``alpha``, ``beta``, ``delta``. It exists where
+    :math:`\alpha > \max(|\beta|, |\beta + 1|)`.
+
+    References
+    ----------
+    Barndorff-Nielsen, O. (1998). Processes of normal inverse Gaussian type.
+    Finance and Stochastics 2, 41-68.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.models import NIG
+    >>> NIG().cumulants(1.0, np.array([[5.0, 0.0, 0.2]]))[0, 1].round(6)
+    np.float64(0.04)
+    """
+
+    name = "nig"
+    parameters = (
+        Parameter(
+            "alpha",
+            r"\alpha",
+            domain=(0.5, float("inf")),
+            market_range=(5.0, 30.0),
+            calibration_range=(0.6, 250.0),
+            scale="log",
+            prior=("gamma", {"a": 3.0, "scale": 4.0}),
+            description="steepness of the tails",
+        ),
+        Parameter(
+            "beta",
+            r"\beta",
+            domain=(-float("inf"), float("inf")),
+            market_range=(-4.5, 1.0),
+            calibration_range=(-220.0, 220.0),
+            prior=("norm", {"loc": -3.0, "scale": 3.0}),
+            description="asymmetry",
+        ),
+        Parameter(
+            "delta",
+            r"\delta",
+            domain=(0.0, float("inf")),
+            market_range=(0.1, 1.0),
+            calibration_range=(1e-3, 20.0),
+            scale="log",
+            prior=("lognorm", {"s": 0.6, "scale": 0.3}),
+            unit="per year",
+            description="scale",
+        ),
+    )
+
+    def exponent(self, u: Array, params: Array, gradient: bool = False) -> Slice:
+        xp = array_namespace(u, params)
+        alpha, beta, delta = columns(params)
+        z = 1j * u
+        s0 = xp.sqrt((alpha - beta) * (alpha + beta))
+        s1 = xp.sqrt((alpha - beta - 1) * (alpha + beta + 1))
+        sz = sqrt((alpha - beta - z) * (alpha + beta + z))
+        # s(0) - s(z) without the difference of two nearly equal roots
+        unit = z * ((2 * beta + z) / (s0 + sz) - (2 * beta + 1) / (s0 + s1))
+        psi = delta * unit
+        if not gradient:
+            return psi, []
+        r0, r1, rz = 1 / s0, 1 / s1, 1 / sz
+        d_alpha = (delta * alpha) * (r0 - rz - z * (r0 - r1))
+        d_beta = delta * ((beta + z) * rz - beta * r0 - z * ((beta + 1) * r1 - beta * r0))
+        return psi, [d_alpha, d_beta, unit]
+
+    def cumulant_rates(self, params: Array) -> list[Array]:
+        xp = array_namespace(params)
+        alpha, beta, delta = params[:, 0], params[:, 1], params[:, 2]
+        s0 = xp.sqrt((alpha - beta) * (alpha + beta))
+        s1 = xp.sqrt((alpha - beta - 1) * (alpha + beta + 1))
+        a2, b2 = alpha**2, beta**2
+        return [
+            delta * (beta / s0 - (2 * beta + 1) / (s0 + s1)),
+            delta * a2 / s0**3,
+            3 * delta * beta * a2 / s0**5,
+            3 * delta * a2 * (a2 + 4 * b2) / s0**7,
+        ]
+
+    def joint_constraint(self, params: Array) -> tuple[Array, str]:
+        xp = array_namespace(params)
+        alpha, beta = params[:, 0], params[:, 1]
+        return (
+            alpha - xp.maximum(xp.abs(beta), xp.abs(beta + 1)),
+            "alpha > max(|beta|, |beta + 1|)",
+        )
