@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from levylearn.market._check import increasing, per_entry, positive, positive_number
+from levylearn.market._value import Value, frozen
+
 __all__ = ["OptionGrid"]
 
 _OPTION_TYPES = ("call", "put")
 
 
-class OptionGrid:
+class OptionGrid(Value):
     r"""European options to be priced, and the market they are priced in.
 
     Either the product of maturities and strikes, or (see :meth:`from_quotes`)
@@ -80,16 +83,16 @@ class OptionGrid:
         dividend: ArrayLike = 0.0,
         option_type: str | Sequence[str] | NDArray[Any] = "call",
     ) -> None:
-        strikes = _increasing("strikes", strikes)
-        maturities = _increasing("maturities", maturities)
+        strikes = increasing("strikes", strikes)
+        maturities = increasing("maturities", maturities)
         n_maturities, n_strikes = len(maturities), len(strikes)
         self._shape: tuple[int, ...] = (n_maturities, n_strikes)
         self._set_quotes(
             np.tile(strikes, n_maturities),
             np.repeat(maturities, n_strikes),
             spot,
-            np.repeat(_per_entry("rate", rate, n_maturities, "maturity"), n_strikes),
-            np.repeat(_per_entry("dividend", dividend, n_maturities, "maturity"), n_strikes),
+            np.repeat(per_entry("rate", rate, n_maturities, "maturity"), n_strikes),
+            np.repeat(per_entry("dividend", dividend, n_maturities, "maturity"), n_strikes),
             option_type,
         )
 
@@ -134,8 +137,8 @@ class OptionGrid:
         >>> OptionGrid.from_quotes([95, 100, 105], [0.5, 0.5, 1.0], spot=101.0)
         OptionGrid(n_quotes=3, n_maturities=2, spot=101)
         """
-        strikes = _positive("strikes", strikes)
-        maturities = _positive("maturities", maturities)
+        strikes = positive("strikes", strikes)
+        maturities = positive("maturities", maturities)
         n_quotes = len(strikes)
         if len(maturities) != n_quotes:
             raise ValueError(
@@ -148,8 +151,8 @@ class OptionGrid:
             strikes,
             maturities,
             spot,
-            _per_entry("rate", rate, n_quotes, "quote"),
-            _per_entry("dividend", dividend, n_quotes, "quote"),
+            per_entry("rate", rate, n_quotes, "quote"),
+            per_entry("dividend", dividend, n_quotes, "quote"),
             option_type,
         )
         for name, values in (("rate", grid.rate), ("dividend", grid.dividend)):
@@ -171,16 +174,18 @@ class OptionGrid:
         dividend: NDArray[np.float64],
         option_type: str | Sequence[str] | NDArray[Any],
     ) -> None:
-        self.spot = float(_positive("spot", [spot])[0])
-        self.strike = _frozen(strike)
-        self.maturity = _frozen(maturity)
-        self.rate = _frozen(rate)
-        self.dividend = _frozen(dividend)
-        self.forward = _frozen(self.spot * np.exp((rate - dividend) * maturity))
-        self.discount = _frozen(np.exp(-rate * maturity))
-        self.log_moneyness = _frozen(np.log(strike / self.forward))
-        self.option_type = _frozen(_option_types(option_type, len(strike)))
-        self.is_call = _frozen(self.option_type == "call")
+        self.spot = positive_number("spot", spot)
+        self.strike = frozen(strike)
+        self.maturity = frozen(maturity)
+        self.rate = frozen(rate)
+        self.dividend = frozen(dividend)
+        with np.errstate(over="ignore", under="ignore"):
+            self.forward = frozen(self.spot * np.exp((rate - dividend) * maturity))
+            self.discount = frozen(np.exp(-rate * maturity))
+        _check_market(self)
+        self.log_moneyness = frozen(np.log(strike / self.forward))
+        self.option_type = frozen(_option_types(option_type, len(strike)))
+        self.is_call = frozen(self.option_type == "call")
 
     @property
     def n_quotes(self) -> int:
@@ -228,6 +233,8 @@ class OptionGrid:
         array([ 90., 100.])
         """
         indices = np.asarray(indices)
+        if indices.size == 0 or self.strike[indices].size == 0:
+            raise ValueError(f"indices choose none of the {self.n_quotes} quotes.")
         return type(self).from_quotes(
             self.strike[indices],
             self.maturity[indices],
@@ -256,31 +263,10 @@ class OptionGrid:
         )
 
     def _content(self) -> tuple[Any, ...]:
-        arrays = (self.strike, self.maturity, self.rate, self.dividend, self.is_call)
+        # Adding zero makes -0.0 and 0.0, which are equal, the same bytes.
+        market = (self.rate + 0.0, self.dividend + 0.0)
+        arrays = (self.strike, self.maturity, *market, self.is_call)
         return (self._shape, self.spot, *(array.tobytes() for array in arrays))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, OptionGrid):
-            return NotImplemented
-        return self._content() == other._content()
-
-    def __hash__(self) -> int:
-        return hash(self._content())
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__:
-            raise AttributeError(f"OptionGrid is immutable: cannot set {name!r}.")
-        super().__setattr__(name, value)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            super().__setattr__(name, _frozen(value) if isinstance(value, np.ndarray) else value)
-
-    def __copy__(self) -> OptionGrid:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> OptionGrid:
-        return self
 
     def __repr__(self) -> str:
         if self.is_product:
@@ -290,47 +276,16 @@ class OptionGrid:
         return f"OptionGrid({size}, spot={self.spot:g})"
 
 
-def _frozen(array: NDArray[Any]) -> NDArray[Any]:
-    array = np.ascontiguousarray(array)
-    array.flags.writeable = False
-    return array
-
-
-def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    array = np.array(values, dtype=np.float64)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a non-empty 1-D array; got shape {array.shape}.")
-    bad = np.flatnonzero(~np.isfinite(array))
-    if bad.size:
-        raise ValueError(f"{name} must be finite; entry {bad[0]} is {array[bad[0]]}.")
-    return array
-
-
-def _positive(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    array = _vector(name, values)
-    bad = np.flatnonzero(array <= 0)
-    if bad.size:
-        raise ValueError(f"{name} must be positive; entry {bad[0]} is {array[bad[0]]:g}.")
-    return array
-
-
-def _increasing(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    array = _positive(name, values)
-    bad = np.flatnonzero(np.diff(array) <= 0)
-    if bad.size:
-        i = bad[0]
-        raise ValueError(
-            f"{name} must be strictly increasing; entry {i + 1} ({array[i + 1]:g}) "
-            f"follows {array[i]:g}. Use OptionGrid.from_quotes for a ragged list."
-        )
-    return array
-
-
-def _per_entry(name: str, values: ArrayLike, n: int, entry: str) -> NDArray[np.float64]:
-    array = _vector(name, np.atleast_1d(np.asarray(values, dtype=np.float64)))
-    if array.size not in (1, n):
-        raise ValueError(f"{name} must be a scalar or one per {entry} ({n}); got {array.size}.")
-    return np.broadcast_to(array, n).copy()
+def _check_market(grid: OptionGrid) -> None:
+    for name, values in (("forward", grid.forward), ("discount", grid.discount)):
+        bad = np.flatnonzero(~np.isfinite(values) | (values <= 0))
+        if bad.size:
+            i = bad[0]
+            raise ValueError(
+                f"rate and dividend must be continuous rates per year, as 0.05 for 5 %; "
+                f"rate {grid.rate[i]:g} and dividend {grid.dividend[i]:g} over "
+                f"{grid.maturity[i]:g} years make the {name} {values[i]}."
+            )
 
 
 def _option_types(option_type: Any, n_quotes: int) -> NDArray[Any]:
