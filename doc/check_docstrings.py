@@ -19,9 +19,20 @@ import levylearn
 
 # ES01 extended summary, SA01 See Also: welcome. GL01: the summary starts on the line of
 # the quotes. SS05 takes nouns such as "Forwards" for verbs. RT02: results have names.
-OPTIONAL = {"ES01", "SA01", "GL01", "SS05", "RT02"}
+# PR04: parameters may be "as for" another method.
+OPTIONAL = {"ES01", "SA01", "GL01", "SS05", "RT02", "PR04"}
 NEEDS_NO_EXAMPLE = {"EX01"}
+NOT_CONSTRUCTED = {"EX01", "PR01"}
 METHODS = (FunctionType, classmethod, staticmethod, property, cached_property)
+
+
+def constructed_by_users(value: type) -> bool:
+    """Tell classes that users make from those they subclass, catch, or are given."""
+    if issubclass(value, Exception) or inspect.isabstract(value):
+        return False
+    doc = value.__doc__ or ""
+    is_result = "Attributes\n" in doc and "Parameters\n" not in doc and not hasattr(value, "fit")
+    return not is_result
 
 
 def public_objects() -> Iterator[tuple[str, set[str]]]:
@@ -35,8 +46,7 @@ def public_objects() -> Iterator[tuple[str, set[str]]]:
             if inspect.isfunction(value):
                 yield path, OPTIONAL
             elif inspect.isclass(value):
-                is_error = issubclass(value, Exception)
-                yield path, OPTIONAL | NEEDS_NO_EXAMPLE if is_error else OPTIONAL
+                yield path, OPTIONAL if constructed_by_users(value) else OPTIONAL | NOT_CONSTRUCTED
                 for method, function in vars(value).items():
                     # One without a docstring repeats its parent's contract.
                     if method[0] != "_" and isinstance(function, METHODS) and function.__doc__:
