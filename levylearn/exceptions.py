@@ -1,6 +1,6 @@
 """Warnings of levylearn."""
 
-__all__ = ["ArbitrageWarning", "CalibrationWarning"]
+__all__ = ["ArbitrageWarning", "CalibrationWarning", "QuoteWarning"]
 
 
 class CalibrationWarning(UserWarning):
@@ -9,3 +9,7 @@ class CalibrationWarning(UserWarning):
 
 class ArbitrageWarning(UserWarning):
     """Quotes violate a static no-arbitrage relation."""
+
+
+class QuoteWarning(UserWarning):
+    """Quotes of a chain were left out or averaged, or something was assumed for them."""

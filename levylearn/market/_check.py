@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["floats", "increasing", "per_entry", "positive", "positive_number", "vector"]
+__all__ = ["chosen", "floats", "increasing", "per_entry", "positive", "positive_number", "vector"]
 
 
 def floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -65,3 +65,12 @@ def per_entry(name: str, values: ArrayLike, n: int, entry: str) -> NDArray[np.fl
     if array.size not in (1, n):
         raise ValueError(f"{name} must be a scalar or one per {entry} ({n}); got {array.size}.")
     return np.broadcast_to(array, n).copy()
+
+
+def chosen(name: str, indices: ArrayLike | slice, n_quotes: int) -> NDArray[np.intp]:
+    """Return the indices of the quotes that a mask, a slice or indices choose."""
+    array = indices if isinstance(indices, slice | list) else np.asarray(indices)
+    which = np.atleast_1d(np.arange(n_quotes)[array])
+    if which.size == 0:
+        raise ValueError(f"{name} must choose at least one of the {n_quotes} quotes.")
+    return which

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from levylearn.market._check import increasing, per_entry, positive, positive_number
+from levylearn.market._check import chosen, increasing, per_entry, positive, positive_number
 from levylearn.market._value import Value, frozen
 
 __all__ = ["OptionGrid"]
@@ -208,12 +208,12 @@ class OptionGrid(Value):
         maturities, inverse = np.unique(self.maturity, return_inverse=True)
         return [(float(T), np.flatnonzero(inverse == i)) for i, T in enumerate(maturities)]
 
-    def take(self, indices: ArrayLike) -> OptionGrid:
+    def take(self, indices: ArrayLike | slice) -> OptionGrid:
         """Return the ragged grid of some of the quotes.
 
         Parameters
         ----------
-        indices : array-like of int or bool
+        indices : array-like of int or bool, or slice
             Which quotes, as NumPy would index them.
 
         Returns
@@ -232,9 +232,7 @@ class OptionGrid(Value):
         >>> OptionGrid([90, 100, 110], [0.5, 1.0]).take([0, 4]).strike
         array([ 90., 100.])
         """
-        indices = np.asarray(indices)
-        if indices.size == 0 or self.strike[indices].size == 0:
-            raise ValueError(f"indices choose none of the {self.n_quotes} quotes.")
+        indices = chosen("indices", indices, self.n_quotes)
         return type(self).from_quotes(
             self.strike[indices],
             self.maturity[indices],

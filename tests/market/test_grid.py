@@ -86,7 +86,7 @@ def test_take(product):
     assert some.spot == product.spot
     assert product.take(product.strike > 95).n_quotes == 4
     for none in ([], np.zeros(6, dtype=bool)):
-        with pytest.raises(ValueError, match="indices choose none of the 6 quotes"):
+        with pytest.raises(ValueError, match="indices must choose at least one of the 6 quotes"):
             product.take(none)
     with pytest.raises(IndexError):
         product.take([6])
