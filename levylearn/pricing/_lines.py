@@ -25,18 +25,30 @@ Complex = NDArray[np.complex128]
 # With this scale the poles at u = +-i/2 sit on the edge of the strip |Im(y + iw)| < pi/2.
 _SCALE = 0.5
 # Aimed at: the error of a price, as a fraction of the forward.
-LOG_TOLERANCE = float(np.log(2e-15))
+LOG_TOLERANCE = float(np.log(2e-14))
 # The sum of terms above exp(_LARGEST) would lose the digits aimed at to rounding.
 _LARGEST = 4.0
 
-ANGLES = np.linspace(-1.2, 1.2, 13)
-STEPS = 0.32 * 2.0 ** (-0.25 * np.arange(13))
-SIZES = np.array([8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512])
-PROBES = np.concatenate([np.arange(0, 8, 0.5), np.arange(8, 20, 1.0), np.arange(20, 40, 4.0)])
+# The fan on which the integrand is looked at, and the lines that may be taken: those
+# of the fan, and one between each two, where the integrand is no larger than on both.
+FAN = np.linspace(-1.4, 1.4, 9)
+ANGLES = np.linspace(-1.4, 1.4, 17)
+STEPS = 0.32 * 2.0 ** (-np.arange(22) / 6)
+SIZES = np.concatenate([np.arange(8, 64, 8), np.arange(64, 128, 16), np.arange(128, 513, 64)])
+PROBES = np.concatenate(
+    [np.arange(2.0), np.arange(2, 8, 0.5), np.arange(8, 14, 1.0), np.arange(14, 38, 3.0)]
+)
 
-# 2 pi (w - v) for every line w and every other line v of its strip, on either side of it.
-_GAPS = 2 * np.pi * (ANGLES[:, None] - ANGLES[None, :])
+# 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
+_GAPS = 2 * np.pi * (ANGLES[:, None] - FAN[None, :])
 _GAPS_BELOW, _GAPS_ABOVE = np.maximum(_GAPS, 0), np.maximum(-_GAPS, 0)
+
+
+class Profile(NamedTuple):
+    """What is known of the integrand on each line of the fan, in arrays (..., n_fan)."""
+
+    log_size: Floats
+    length: Floats  # in y, until it is negligible
 
 
 class Choice(NamedTuple):
@@ -63,40 +75,42 @@ def nodes(angle: int, step: int, size: int) -> tuple[Complex, Complex]:
     return u, weight
 
 
-def choose(log_size: Floats) -> Choice:
-    """Find the line that needs the fewest nodes.
+def profile(log_size: Floats) -> Profile:
+    """Summarise log |f| on the probes of each line, given as (..., n_fan, n_probes)."""
+    end = last_true(log_size > LOG_TOLERANCE) + 1
+    return Profile(log_size.max(axis=-1), PROBES[np.minimum(end, len(PROBES) - 1)])
 
-    Parameters
-    ----------
-    log_size : ndarray of shape (n, n_angles, n_probes)
-        Logarithm of the integrand's size on the fan; -inf where there is nothing to
-        integrate, inf on a line that must not be used.
 
-    Returns
-    -------
-    choice : Choice
-        Arrays of shape (n,); cost 0 where there is nothing to integrate.
+def choose(profile: Profile) -> Choice:
+    """Find, for every integrand, the line that needs the fewest nodes.
+
+    Where no line is fully accurate, it is the one that loses least to rounding. The
+    cost is 0 where there is nothing to integrate.
     """
-    largest = log_size.max(axis=2)
-    finite = np.maximum(largest - LOG_TOLERANCE, 1.0)[:, None, :]
-    step = np.minimum((_GAPS_BELOW / finite).max(axis=2), (_GAPS_ABOVE / finite).max(axis=2))
-    alive = log_size > LOG_TOLERANCE
-    length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]
+    log_size, length = profile
+    excess = np.maximum(log_size - LOG_TOLERANCE, 1.0)[..., None, :]
+    step = np.minimum((_GAPS_BELOW / excess).max(axis=-1), (_GAPS_ABOVE / excess).max(axis=-1))
+    log_size, length = _interleaved(log_size), _interleaved(length)
     cost = length / np.maximum(step, STEPS[-1])
-    # Without a line that is fully accurate, the one with the least rounding error.
-    cost += 1e3 * np.clip(largest - _LARGEST, 0.0, 1e3) + 1e3 * (step < STEPS[-1])
+    cost += 1e3 * np.clip(log_size - _LARGEST, 0.0, 1e3) + 1e3 * (step < STEPS[-1])
 
-    angle = np.argmin(cost, axis=1)
-    best = np.arange(len(angle)), angle
-    index = np.ceil(4 * np.log2(STEPS[0] / np.maximum(step[best], STEPS[-1]))).astype(np.intp)
-    index = np.clip(index, 0, len(STEPS) - 1)
-    count = np.floor(length[best] / STEPS[index]) + 1
-    size = np.minimum(np.searchsorted(SIZES, count), len(SIZES) - 1)
-    nothing = ~alive.any(axis=(1, 2))
-    return Choice(angle, index, size, np.where(nothing, 0.0, np.minimum(cost[best], 1e7)))
+    angle = np.argmin(cost, axis=-1)
+    best = (*np.indices(angle.shape, sparse=True), angle)
+    step, length, cost = step[best], length[best], cost[best]
+    index = np.ceil(6 * np.log2(STEPS[0] / np.maximum(step, STEPS[-1]))).astype(np.intp)
+    index = np.maximum(index, 0)
+    size = np.minimum(np.searchsorted(SIZES, length / STEPS[index] + 1), len(SIZES) - 1)
+    return Choice(angle, index, size, np.where(length > 0, cost, 0.0))
 
 
-def last_true(alive: NDArray[np.bool_]) -> Ints:
+def _interleaved(values: Floats) -> Floats:
+    """Put between each two entries of the last axis the larger of both."""
+    out = np.repeat(values, 2, axis=-1)[..., :-1]
+    np.maximum(values[..., :-1], values[..., 1:], out=out[..., 1::2])
+    return out
+
+
+def last_true(values: NDArray[np.bool_]) -> Ints:
     """Index of the last True along the last axis; -1 without any."""
-    position = alive.shape[-1] - 1 - np.argmax(alive[..., ::-1], axis=-1)
-    return np.where(alive.any(axis=-1), position, -1)
+    position = values.shape[-1] - 1 - np.argmax(values[..., ::-1], axis=-1)
+    return np.where(values.any(axis=-1), position, -1)
