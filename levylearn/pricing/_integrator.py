@@ -47,6 +47,7 @@ Bools = NDArray[np.bool_]
 _OVERFLOW = 600.0
 # Rounding error of a sum, as a fraction of the sum of its terms' absolute values.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
+_TERMS_AT_ONCE = 2**16
 # Maturities within this factor share a line.
 _BAND = 8.0
 
@@ -106,10 +107,16 @@ class ContourIntegrator:
         taken = np.stack([whole, ~whole, ~whole]) & (choice.cost > 0)
         masks = (~near, right, left)
         items = [
-            _Item(self.bands[band], rows, key, masks[side])
+            _Item(self.bands[band], part, key, masks[side])
             for (side, band, *key), rows in _groups(choice, taken)
+            for part in self._parts(rows, self.bands[band], SIZES[key[2]])
         ]
         return Plan(items, near)
+
+    def _parts(self, rows: NDArray[np.intp], band: slice, n_nodes: int) -> list[NDArray[np.intp]]:
+        """Split rows so that the arrays of one part stay in the processor's cache."""
+        n_terms = len(rows) * (band.stop - band.start) * n_nodes
+        return np.array_split(rows, min(len(rows), 1 + n_terms // _TERMS_AT_ONCE))
 
     def _profiles(
         self,

@@ -1,0 +1,259 @@
+"""What every pricer has in common."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from levylearn.market import OptionGrid, black_vega, implied_volatility
+from levylearn.models import CharacteristicModel, Parameter, get_model
+from levylearn.utils._sklearn import StrOptions, check_feature_names_in, fit_context
+
+__all__ = ["BasePricer"]
+
+Floats = NDArray[np.float64]
+
+# Parameter sets priced at a time are as many as fill arrays of about this many numbers.
+_CHUNK_NUMBERS = 500_000
+_MAX_CHUNK = 512
+
+
+class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of the pricers: parameters in, option surfaces out.
+
+    A subclass implements `_normalised`, the price of calls over discounted forward, and
+    may implement `_normalised_errors`. Bounds, puts, currency, implied volatility, chunks
+    and threads are dealt with here.
+
+    Attributes
+    ----------
+    model_ : CharacteristicModel
+        The model.
+    parameters_ : tuple of Parameter
+        Its parameters, in column order: what calibrators need to know of them.
+    n_features_in_ : int
+        Number of parameters.
+    feature_names_in_ : ndarray of str
+        Names of the parameters, if `fit` saw any.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "model": [str, CharacteristicModel],
+        "grid": [OptionGrid],
+        "output": [StrOptions({"price", "forward_price", "implied_vol"})],
+        "n_jobs": [int, None],
+    }
+
+    @abstractmethod
+    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
+        """Calls over discounted forward (n, m), and their derivatives (n, p, m)."""
+
+    def _normalised_errors(self, params: Floats) -> Floats:
+        """Estimated absolute errors of `_normalised`, of shape (n, m)."""
+        raise NotImplementedError(f"{type(self).__name__} has no error estimate.")
+
+    def _prepare(self) -> None:
+        """Compute, in `fit`, what depends on the hyper-parameters alone."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> BasePricer:
+        """Check the hyper-parameters and the columns; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_params)
+            Parameter sets, columns in the order of the model.
+        y : array-like of shape (n_samples, n_quotes), default=None
+            Ignored: the surfaces that a learning pricer would be fitted to.
+
+        Returns
+        -------
+        self : pricer
+            Ready to price.
+
+        Raises
+        ------
+        ValueError
+            If the model is unknown, or the columns are not its parameters.
+        """
+        self.model_ = get_model(self.model)
+        self.parameters_: tuple[Parameter, ...] = self.model_.parameters
+        X = validate_data(self, X, dtype=np.float64)
+        self._check_columns()
+        self._prepare()
+        return self
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Price the options for each parameter set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        surfaces : ndarray of shape (n_samples, n_quotes)
+            In the unit that `output` names.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its domain; the message names row, column, value
+            and domain.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return self._evaluate(self.model_.validate(X))[0]
+
+    def price_and_jacobian(self, params: ArrayLike) -> tuple[Floats, Floats]:
+        """Price, and differentiate with respect to the parameters.
+
+        Parameters
+        ----------
+        params : array-like of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        surfaces : ndarray of shape (n_samples, n_quotes)
+            As from :meth:`transform`.
+        jacobian : ndarray of shape (n_samples, n_params, n_quotes)
+            Derivatives of the surfaces.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its domain.
+        """
+        check_is_fitted(self)
+        return self._evaluate(self.model_.validate(params), gradient=True)
+
+    def error_estimate(self, params: ArrayLike) -> Floats:
+        """Estimate the absolute error of each price.
+
+        Parameters
+        ----------
+        params : array-like of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_quotes)
+            In the unit that `output` names.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its domain.
+        """
+        check_is_fitted(self)
+        params = self.model_.validate(params)
+        errors = np.concatenate(
+            [self._normalised_errors(params[rows]) for rows in self._chunks(len(params))]
+        )
+        if self.output == "price":
+            return errors * (self.grid.discount * self.grid.forward)
+        if self.output == "implied_vol":
+            with np.errstate(divide="ignore"):
+                return errors / self._normalised_vega(self._evaluate(params)[0])
+        return errors
+
+    def admissible(self, params: Floats) -> NDArray[np.bool_]:
+        """Tell for which parameter sets there is a price.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        admissible : ndarray of bool of shape (n_samples,)
+            Whether each set is in the domain of the model.
+        """
+        return self.model_.admissible(params)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Name the columns of the surfaces.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the parameters; only checked.
+
+        Returns
+        -------
+        names : ndarray of str of shape (n_quotes,)
+            Type, maturity and strike of each quote.
+        """
+        check_is_fitted(self)
+        check_feature_names_in(self, input_features)
+        return self.grid.get_feature_names_out()
+
+    def _check_columns(self) -> None:
+        names = self.model_.parameter_names
+        described = f"{type(self).__name__} of model {self.model_.name!r}"
+        if self.n_features_in_ != len(names):
+            raise ValueError(
+                f"X has n_features={self.n_features_in_}, but {described} expects "
+                f"n_features={len(names)}: {', '.join(names)}."
+            )
+        given = getattr(self, "feature_names_in_", None)
+        if given is not None and tuple(given) != names:
+            raise ValueError(
+                f"X has columns {', '.join(map(str, given))}, but {described} expects, "
+                f"in this order: {', '.join(names)}."
+            )
+
+    def _chunks(self, n_samples: int, layers: int = 1) -> list[slice]:
+        size = int(np.clip(_CHUNK_NUMBERS // (self.grid.n_quotes * layers), 1, _MAX_CHUNK))
+        return [slice(start, start + size) for start in range(0, n_samples, size)]
+
+    def _evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
+        """Surfaces (n, m) and derivatives (n, p, m) of admissible parameter sets."""
+        chunks = self._chunks(len(params), 1 + gradient * params.shape[1])
+        if self.n_jobs in (None, 1) or len(chunks) == 1:
+            parts = [self._surfaces(params[rows], gradient) for rows in chunks]
+        else:
+            parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+                delayed(self._surfaces)(params[rows], gradient) for rows in chunks
+            )
+        if len(parts) == 1:
+            return parts[0]
+        surfaces, slopes = zip(*parts, strict=True)
+        return np.concatenate(surfaces), np.concatenate(slopes) if gradient else None
+
+    def _surfaces(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
+        values, slopes = self._normalised(params, gradient)
+        if self.output == "implied_vol":
+            values = self._implied_volatility(values)
+            if slopes is not None:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    slopes = slopes / self._normalised_vega(values)[:, None, :]
+            return values, slopes
+        grid = self.grid
+        values = np.where(grid.is_call, values, values - 1 + grid.strike / grid.forward)
+        if self.output == "price":
+            unit = grid.discount * grid.forward
+            return values * unit, slopes * unit if gradient else None
+        return values, slopes
+
+    def _implied_volatility(self, calls: Floats) -> Floats:
+        """Volatilities from the out-of-the-money side; NaN without time value."""
+        ratio = self.grid.strike / self.grid.forward
+        values = np.where(ratio >= 1, calls, calls - 1 + ratio)
+        values = np.where(values > 0, values, np.nan)
+        side = np.where(ratio >= 1, "call", "put")
+        return implied_volatility(values, 1.0, ratio, self.grid.maturity, option_type=side)
+
+    def _normalised_vega(self, volatility: Floats) -> Floats:
+        """Derivative of a call over forward with respect to its volatility."""
+        ratio = self.grid.strike / self.grid.forward
+        return black_vega(1.0, ratio, self.grid.maturity, volatility)

@@ -1,0 +1,109 @@
+"""The contour integral as a pricer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levylearn.base import BasePricer
+from levylearn.market import OptionGrid
+from levylearn.models import CharacteristicModel
+from levylearn.pricing._integrator import ContourIntegrator
+
+__all__ = ["ContourPricer"]
+
+Floats = NDArray[np.float64]
+
+
+class ContourPricer(BasePricer):
+    r"""European options by one contour integral, to nearly all digits.
+
+    With :math:`k = \log(F/K)` and :math:`\varphi` the characteristic function of the
+    forward-normalised log-return,
+
+    .. math::
+        \frac{C}{DF} = 1 - \frac{e^{-k/2}}{\pi} \int_0^\infty
+        \mathrm{Re}\,\frac{e^{iuk}\varphi(u - i/2)}{u^2 + 1/4}\,du .
+
+    The line of integration is bent, :math:`u = \tfrac12\sinh(y + iw)`, so that the
+    integrand decays and does not oscillate, and summed by the trapezoid rule, which then
+    converges exponentially. Angle, step and number of nodes are chosen for every parameter
+    set, band of maturities and side of the strikes from the size of the integrand on a fan
+    of lines. Prices are right to about 1e-14 of the forward for every built-in model;
+    :meth:`error_estimate` tells where they are not.
+
+    Parameters
+    ----------
+    model : str or CharacteristicModel
+        Name of a registered model, or a model.
+    grid : OptionGrid
+        The options and their market.
+    output : {"price", "forward_price", "implied_vol"}, default="price"
+        Prices in currency, undiscounted prices over the forward, or Black volatilities
+        (NaN where a price has no time value in double precision).
+    n_jobs : int or None, default=None
+        Threads that share the parameter sets; -1 means all processors.
+
+    Attributes
+    ----------
+    model_ : CharacteristicModel
+        The model.
+    parameters_ : tuple of Parameter
+        Its parameters.
+    n_features_in_ : int
+        Number of parameters.
+    feature_names_in_ : ndarray of str
+        Names of the parameters, if `fit` saw any.
+
+    See Also
+    --------
+    levylearn.calibration.LeastSquaresCalibrator : The way back.
+
+    References
+    ----------
+    Lewis, A. (2001). A simple option formula for general jump-diffusion and other
+    exponential Lévy processes. SSRN 282110.
+
+    Boyarchenko, S. and Levendorskii, S. (2019). Sinh-acceleration: efficient evaluation of
+    probability distributions, option pricing, and Monte Carlo simulations. International
+    Journal of Theoretical and Applied Finance 22.
+
+    Trefethen, L. and Weideman, J. (2014). The exponentially convergent trapezoidal rule.
+    SIAM Review 56, 385-458.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.market import OptionGrid
+    >>> from levylearn.pricing import ContourPricer
+    >>> grid = OptionGrid(strikes=[90, 100, 110], maturities=[1.0], rate=0.1)
+    >>> params = np.array([[0.12, 0.2, -0.14]])
+    >>> pricer = ContourPricer("variance_gamma", grid).fit(params)
+    >>> pricer.transform(params)[0, :2].round(9)
+    array([19.099354724, 11.37002781 ])
+    >>> bool(np.all(pricer.error_estimate(params) < 1e-8))
+    True
+    """
+
+    def __init__(
+        self,
+        model: str | CharacteristicModel,
+        grid: OptionGrid,
+        output: str = "price",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.model = model
+        self.grid = grid
+        self.output = output
+        self.n_jobs = n_jobs
+
+    def _prepare(self) -> None:
+        self._integrator = ContourIntegrator(self.grid)
+
+    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
+        plan = self._integrator.plan(self.model_, params)
+        return self._integrator.integrate(self.model_, params, plan, gradient)
+
+    def _normalised_errors(self, params: Floats) -> Floats:
+        plan = self._integrator.plan(self.model_, params)
+        return self._integrator.error_estimate(self.model_, params, plan)
