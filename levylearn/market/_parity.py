@@ -83,7 +83,7 @@ def _slice_market(
     elif discount is None:
         pairs = _need_pairs(quotes, maturity, 2 if forward is None and prepaid is None else 1)
         forward, discount, rate_error = _line(pairs, maturity, forward, prepaid)
-        source = f"put-call parity at {len(pairs)} strikes"
+        source = f"put-call parity at {_strikes(pairs)}"
     assert forward is not None and discount is not None
     _check_plausible(forward, discount, maturity)
     return SliceMarket(maturity, forward, discount, source, rate_error), assumed
@@ -125,7 +125,7 @@ def _forward(
         # F = K + (C - P) / D at each strike
         forwards = pairs.strike + pairs.difference / discount
         forward = _robust_line(np.ones((len(pairs), 1)), forwards, pairs.spread / discount)[0][0]
-        return float(forward), f"rate, and put-call parity at {len(pairs)} strikes", False
+        return float(forward), f"rate, and put-call parity at {_strikes(pairs)}", False
     if spot is not None:
         return spot / discount, "spot and rate, no dividend", True
     raise ValueError(
@@ -135,16 +135,19 @@ def _forward(
     )
 
 
+def _strikes(pairs: _Pairs) -> str:
+    return f"{len(pairs)} strike{'' if len(pairs) == 1 else 's'}"
+
+
 def _need_pairs(quotes: QuoteTable, maturity: float, n_needed: int) -> _Pairs:
     pairs = _pairs(quotes)
     if len(pairs) >= n_needed:
         return pairs
-    found = f"{len(pairs)} strike{'' if len(pairs) == 1 else 's'} with both a call and a put"
     raise ValueError(
         f"the discount factor at maturity {maturity:g} is unknown: no rate is given, and "
-        f"put-call parity needs at least {n_needed}, but there {'is' if len(pairs) == 1 else 'are'}"
-        f" {found}. Give rate= (and, if no strike has both types, spot= and dividend=), or "
-        f"columns 'rate' or 'discount'."
+        f"put-call parity needs a call and a put at {n_needed} or more strikes; they are quoted "
+        f"together at {_strikes(pairs)}. Give rate= (and, if no strike has both types, spot= and "
+        f"dividend=), or columns 'rate' or 'discount'."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Real
@@ -113,9 +114,17 @@ def read_csv_frame(
     options = {"comment": "#", "skipinitialspace": True, "index_col": False, **csv_options}
     text = _text_of(path)
     try:
-        frame = pd.read_csv(io.StringIO(text), **options)
+        with warnings.catch_warnings():
+            # pandas would go on, and lose what stands beyond the last column.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(io.StringIO(text), **options)
     except pd.errors.EmptyDataError as error:
         raise ValueError("the chain is empty: the file has no header and no rows.") from error
+    except pd.errors.ParserWarning as error:
+        raise ValueError(
+            "rows of the file have more cells than its header: is a comma used for decimals? "
+            "Pass sep= and decimal= as to pandas.read_csv."
+        ) from error
     lines = _lines_with_data(text, options["comment"])
     # Only then is it certain which line is which row: quoted line breaks, a skipped or
     # a second header line would shift them.
