@@ -174,22 +174,23 @@ class _Quotes(NamedTuple):
 def _total_volatility(flat: list[NDArray[Any]], n_quotes: int) -> Array:
     """One step for all rows, chunk by chunk; more for those that it did not settle."""
     total = np.empty(n_quotes)
-    late_rows = [np.empty(0, dtype=np.intp)]
-    late_quotes = [_Quotes(*np.empty((3, 0)))]
+    late_rows, late_quotes = [], []
     for start in range(0, n_quotes, _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        quotes, solvable, otherwise = _normalise(*(x[chunk] if x.ndim else x for x in flat))
+        quotes, unsolvable = _normalise(*(x[chunk] if x.ndim else x for x in flat))
         s, settled = _first_step(quotes)
-        if not solvable.all():
-            s = np.where(solvable, s, otherwise)
-            settled |= ~solvable
+        if unsolvable is not None:
+            rows, answers = unsolvable
+            s[rows], settled[rows] = answers, True
         total[chunk] = s
-        late = np.flatnonzero(~settled)
-        late_rows.append(late + start)
-        late_quotes.append(quotes.take(late))
-    rows = np.concatenate(late_rows)
-    quotes = _Quotes(*map(np.concatenate, zip(*late_quotes, strict=True)))
-    total[rows] = _further_steps(total[rows], quotes)
+        if not settled.all():
+            late = np.flatnonzero(~settled)
+            late_rows.append(late + start)
+            late_quotes.append(quotes.take(late))
+    if late_rows:
+        rows = np.concatenate(late_rows)
+        quotes = _Quotes(*map(np.concatenate, zip(*late_quotes, strict=True)))
+        total[rows] = _further_steps(total[rows], quotes)
     return total
 
 
@@ -200,20 +201,22 @@ def _normalise(
     maturity: Array,
     discount: Array,
     is_call: NDArray[np.bool_],
-) -> tuple[_Quotes, NDArray[np.bool_], Array]:
-    """Quotes, which of them have a positive volatility, and what the others have."""
+) -> tuple[_Quotes, tuple[NDArray[np.bool_], Array] | None]:
+    """Quotes, and which of them have no positive volatility, if any: zero or NaN instead."""
     low = np.minimum(forward, strike)
     intrinsic = np.maximum(np.where(is_call, forward - strike, strike - forward), 0.0)
     value = price - discount * intrinsic
     gap = discount * np.where(is_call, forward, strike) - price
     solvable = (value > 0.0) & (gap > 0.0) & (maturity > 0.0)
-    slack = np.where(intrinsic > 0.0, discount * _ROUNDING * np.maximum(forward, strike), 0.0)
-    worthless = (value <= 0.0) & (value >= -slack) & (maturity >= 0.0)
     bound = discount * low
     quotes = _Quotes(*np.broadcast_arrays(log_ratio(forward, strike), value / bound, gap / bound))
-    if not solvable.all():
-        quotes = _Quotes(*(np.where(solvable, x, 0.5) for x in quotes))
-    return quotes, solvable, np.where(worthless, 0.0, np.nan)
+    if solvable.all():
+        return quotes, None
+    slack = np.where(intrinsic > 0.0, discount * _ROUNDING * np.maximum(forward, strike), 0.0)
+    worthless = (value <= 0.0) & (value >= -slack) & (maturity >= 0.0)
+    # The arithmetic goes on in their rows too, on harmless numbers.
+    quotes = _Quotes(*(np.where(solvable, x, 0.5) for x in quotes))
+    return quotes, (~solvable, np.where(worthless, 0.0, np.nan)[~solvable])
 
 
 def _first_step(quotes: _Quotes) -> tuple[Array, NDArray[np.bool_]]:
