@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         "model": [str, CharacteristicModel],
         "grid": [OptionGrid],
         "output": [StrOptions({"price", "forward_price", "implied_vol"})],
-        "n_jobs": [int, None],
+        "n_jobs": [Integral, None],
     }
 
     @abstractmethod
@@ -110,7 +111,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self._evaluate(self.model_.validate(X))[0]
+        return self.evaluate(self.model_.validate(X))[0]
 
     def price_and_jacobian(self, params: ArrayLike) -> tuple[Floats, Floats]:
         """Price, and differentiate with respect to the parameters.
@@ -133,7 +134,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             If a parameter is outside its domain.
         """
         check_is_fitted(self)
-        return self._evaluate(self.model_.validate(params), gradient=True)
+        return self.evaluate(self.model_.validate(params), gradient=True)
 
     def error_estimate(self, params: ArrayLike) -> Floats:
         """Estimate the absolute error of each price.
@@ -162,7 +163,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             return errors * (self.grid.discount * self.grid.forward)
         if self.output == "implied_vol":
             with np.errstate(divide="ignore"):
-                return errors / self._normalised_vega(self._evaluate(params)[0])
+                return errors / self._normalised_vega(self.evaluate(params)[0])
         return errors
 
     def admissible(self, params: Floats) -> NDArray[np.bool_]:
@@ -216,8 +217,23 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         size = int(np.clip(_CHUNK_NUMBERS // (self.grid.n_quotes * layers), 1, _MAX_CHUNK))
         return [slice(start, start + size) for start in range(0, n_samples, size)]
 
-    def _evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
-        """Surfaces (n, m) and derivatives (n, p, m) of admissible parameter sets."""
+    def evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
+        """Price parameter sets that are known to be admissible: no checks.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Parameter sets for which :meth:`admissible` holds.
+        gradient : bool, default=False
+            Whether derivatives are wanted.
+
+        Returns
+        -------
+        surfaces : ndarray of shape (n_samples, n_quotes)
+            As from :meth:`transform`.
+        jacobian : ndarray of shape (n_samples, n_params, n_quotes) or None
+            Derivatives of the surfaces.
+        """
         chunks = self._chunks(len(params), 1 + gradient * params.shape[1])
         if self.n_jobs in (None, 1) or len(chunks) == 1:
             parts = [self._surfaces(params[rows], gradient) for rows in chunks]

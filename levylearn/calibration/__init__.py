@@ -1,0 +1,6 @@
+"""Calibrators: estimators from option surfaces to parameters."""
+
+from levylearn.calibration._least_squares import LeastSquaresCalibrator
+from levylearn.calibration._status import CalibrationStatus
+
+__all__ = ["CalibrationStatus", "LeastSquaresCalibrator"]

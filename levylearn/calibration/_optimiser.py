@@ -1,0 +1,423 @@
+"""What the calibrators that search for each surface's optimum have in common."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from levylearn.base import BasePricer
+from levylearn.calibration._levenberg_marquardt import Minimum
+from levylearn.calibration._problem import LOSSES, CalibrationProblem
+from levylearn.calibration._search import best_of_starts
+from levylearn.calibration._space import ParameterSpace
+from levylearn.calibration._status import CalibrationStatus
+from levylearn.exceptions import CalibrationWarning
+from levylearn.models import get_model
+from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
+
+Floats = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 512
+
+
+class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Base of the calibrators that minimise a sum of squares for every surface.
+
+    A subclass implements `_local`, the search from one starting point per surface.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "pricer": [HasMethods(["fit", "evaluate", "admissible"])],
+        "loss": [StrOptions(set(LOSSES))],
+        "weights": ["array-like", None],
+        "half_spread": ["array-like", None],
+        "bounds": [Mapping, None],
+        "fixed": [Mapping, None],
+        "n_starts": [Interval(Integral, 1, None, closed="left")],
+        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "max_evaluations": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        pricer: BasePricer,
+        loss: str = "price",
+        *,
+        weights: ArrayLike | None = None,
+        half_spread: ArrayLike | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+        fixed: Mapping[str, float] | None = None,
+        n_starts: int = 8,
+        n_candidates: int = 512,
+        max_evaluations: int = 100,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.pricer = pricer
+        self.loss = loss
+        self.weights = weights
+        self.half_spread = half_spread
+        self.bounds = bounds
+        self.fixed = fixed
+        self.n_starts = n_starts
+        self.n_candidates = n_candidates
+        self.max_evaluations = max_evaluations
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @abstractmethod
+    def _local(self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]) -> Minimum:
+        """Search from coordinates z, each for the surface that `problems` names."""
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> OptimisingCalibrator:
+        """Set up the problem; nothing is learned from the surfaces.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces, in the unit of the pricer's output; NaN where there is no quote.
+        y : array-like of shape (n_samples, n_params), default=None
+            Parameters of the surfaces: only a pricer that learns needs them.
+
+        Returns
+        -------
+        self : calibrator
+            Ready to calibrate any surface on the same grid.
+
+        Raises
+        ------
+        ValueError
+            If the surfaces do not match the pricer's grid, or an argument is out of range.
+        """
+        options = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
+        self._y_ndim = 2
+        if y is None:
+            X = validate_data(self, X, **options)
+            params = _market_centre(self.pricer)
+        else:
+            X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, **options)
+            self._y_ndim = y.ndim
+            params = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        self.pricer_ = clone(self.pricer).set_output(transform="default").fit(params, X)
+        self.parameter_names_ = tuple(p.name for p in self.pricer_.parameters_)
+        self._space = ParameterSpace(self.pricer_.parameters_, self.bounds, self.fixed)
+        self._weights = _per_quote("weights", self.weights, X.shape[1], positive=False)
+        self._half_spread = _per_quote("half_spread", self.half_spread, X.shape[1], positive=True)
+        self._draw_candidates(X.shape[1])
+        return self
+
+    def predict(self, X: ArrayLike) -> Floats:
+        """Calibrate every surface.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+
+        Returns
+        -------
+        params : ndarray of shape (n_samples, n_params)
+            Parameters of the best fit; NaN, with a warning, where there is none.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface could not be calibrated.
+        """
+        minimum = self._calibrate(self._surfaces(X))
+        params = self._parameters(minimum)
+        _warn(minimum.status)
+        return params if self._y_ndim == 2 else params[:, 0]
+
+    def calibrate(self, X: ArrayLike, initial: ArrayLike | None = None) -> Bunch:
+        """Calibrate every surface, and tell how it went.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        initial : array-like of shape (n_samples, n_params), default=None
+            Where to start, instead of the candidates drawn in `fit`.
+
+        Returns
+        -------
+        result : Bunch
+            With one entry per surface in each of
+
+            - ``parameters``, (n_samples, n_params);
+            - ``covariance``, (n_samples, n_params, n_params), of the parameters, from the
+              Gauss-Newton matrix and the residuals' own variance; NaN for parameters held
+              at a bound, zero for fixed ones;
+            - ``standard_error``, (n_samples, n_params), its diagonal's square root;
+            - ``rmse``, (n_samples,), root mean squared error in the unit of the surfaces;
+            - ``loss``, (n_samples,), the sum of squares that was minimised;
+            - ``at_bound``, (n_samples, n_params), whether a parameter ended at a bound;
+            - ``status``, ``converged``, ``message``: why the search ended;
+            - ``n_evaluations``: surfaces priced with their Jacobian, over all starts;
+            - ``surfaces``, (n_samples, n_quotes), the fit.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface could not be calibrated.
+        """
+        X = self._surfaces(X)
+        if initial is not None:
+            initial = np.asarray(initial, dtype=np.float64).reshape(len(X), -1)
+        minimum = self._calibrate(X, initial)
+        params = self._parameters(minimum)
+        _warn(minimum.status)
+        found = np.isfinite(params).all(axis=1)
+        surfaces = np.full(X.shape, np.nan)
+        if found.any():
+            surfaces[found] = self.pricer_.evaluate(params[found])[0]
+        at_bound = self._at_bound(minimum)
+        covariance = self._spread(X, minimum, at_bound)[0]
+        status = [CalibrationStatus(code) for code in minimum.status]
+        return Bunch(
+            parameters=params,
+            covariance=covariance,
+            standard_error=np.sqrt(np.einsum("npp->np", covariance)),
+            rmse=_root_mean_square(surfaces - X),
+            loss=np.where(found, minimum.cost, np.nan),
+            at_bound=at_bound,
+            status=np.array(status),
+            converged=np.array([code.success for code in status]),
+            message=[code.message for code in status],
+            n_evaluations=minimum.n_evaluations,
+            surfaces=surfaces,
+        )
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.95) -> Floats:
+        """Confidence intervals of the parameters.
+
+        They are Student's, around the best fit, on the scale on which a parameter is
+        searched for: symmetric in its logarithm where it is positive by nature.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        coverage : float, default=0.95
+            Probability with which an interval is to contain the parameter, if the model is
+            right and the quotes' errors are independent and of equal size in units of the
+            loss.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_samples, n_params, 2)
+            Lower and upper ends; NaN for parameters held at a bound.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not between 0 and 1.
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+        X = self._surfaces(X)
+        minimum = self._calibrate(X)
+        _, deviation, freedom = self._spread(X, minimum, self._at_bound(minimum))
+        with np.errstate(invalid="ignore"):
+            reach = student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1))[:, None] * deviation
+        with np.errstate(over="ignore"):
+            ends = [self._space.parameters(minimum.z + sign * reach) for sign in (-1, 1)]
+        return np.stack(ends, axis=2)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # -- one step each ---------------------------------------------------------
+
+    def _surfaces(self, X: ArrayLike) -> Floats:
+        check_is_fitted(self)
+        return validate_data(
+            self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
+        )
+
+    def _draw_candidates(self, n_quotes: int) -> None:
+        """Price the points of the box from which every surface takes its starts."""
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        z = self._space.sample(self.n_candidates, seed)
+        params = self._space.parameters(z)
+        z = z[self.pricer_.admissible(params)]
+        surfaces, _ = self.pricer_.evaluate(self._space.parameters(z))
+        if surfaces.shape[1] != n_quotes:
+            raise ValueError(
+                f"X has {n_quotes} quotes, but the grid of the pricer has {surfaces.shape[1]}."
+            )
+        priced = np.isfinite(surfaces).any(axis=1)
+        if not priced.any():
+            raise ValueError("no point of the box can be priced; widen bounds.")
+        self._candidates, self._candidate_surfaces = z[priced], np.nan_to_num(surfaces[priced])
+
+    def _calibrate(self, X: Floats, initial: Floats | None = None) -> Minimum:
+        chunks = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, len(X), _ROWS_AT_ONCE)]
+        jobs = (
+            delayed(self._calibrate_rows)(X[rows], None if initial is None else initial[rows])
+            for rows in _progress(chunks, self.verbose)
+        )
+        parts = Parallel(n_jobs=self.n_jobs)(jobs) if len(chunks) > 1 else [_run(*jobs)]
+        return Minimum(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def _calibrate_rows(self, X: Floats, initial: Floats | None) -> Minimum:
+        # Errors of price over vega are defined wherever the search may wander, those of
+        # volatility are not: they are minimised from the optimum of the former.
+        in_volatility = self.loss == "implied_vol" and self.pricer_.output != "implied_vol"
+        problem = self._problem(X, "vega_price" if in_volatility else self.loss)
+        enough = problem.quoted.sum(axis=1) >= self._space.size
+        rows = np.flatnonzero(enough)
+        if initial is None:
+            starts = self._starts(problem, rows)
+        else:
+            starts = self._space.coordinates(initial[rows])[:, None]
+
+        def local(z: Floats, problems: NDArray[np.intp]) -> Minimum:
+            return self._local(problem, z, rows[problems])
+
+        best = best_of_starts(local, starts, len(rows))
+        if in_volatility:
+            polished = self._local(self._problem(X, self.loss), best.z, rows)
+            best = polished._replace(n_evaluations=best.n_evaluations + polished.n_evaluations)
+        return _scattered(best, rows, len(X))
+
+    def _problem(self, X: Floats, loss: str) -> CalibrationProblem:
+        return CalibrationProblem(
+            self.pricer_, self._space, X, loss, self._weights, self._half_spread
+        )
+
+    def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
+        """The candidates that come nearest to each surface: (n, n_starts, q)."""
+        costs = problem.screen(self._candidate_surfaces)[rows]
+        n_starts = min(self.n_starts, costs.shape[1])
+        nearest = np.argsort(costs, axis=1)[:, :n_starts]
+        return self._candidates[nearest]
+
+    def _parameters(self, minimum: Minimum) -> Floats:
+        params = self._space.parameters(minimum.z)
+        params[minimum.status >= CalibrationStatus.NO_QUOTES] = np.nan
+        return params
+
+    def _at_bound(self, minimum: Minimum) -> NDArray[np.bool_]:
+        at_bound = np.zeros((len(minimum.z), len(self.parameter_names_)), dtype=bool)
+        space = self._space
+        at_bound[:, space.free] = (minimum.z <= space.low) | (minimum.z >= space.high)
+        return at_bound
+
+    def _spread(
+        self, X: Floats, minimum: Minimum, at_bound: NDArray[np.bool_]
+    ) -> tuple[Floats, Floats, Floats]:
+        """Covariance of the parameters, deviation of the coordinates, degrees of freedom."""
+        space = self._space
+        held = at_bound[:, space.free]
+        n_quotes = self._problem(X, self.loss).quoted.sum(axis=1)
+        freedom = n_quotes - (~held).sum(axis=1)
+        triangle = np.where(held[:, None, :], 0.0, minimum.triangle)
+        matrix = np.swapaxes(triangle, 1, 2) @ triangle
+        identity = np.eye(space.size)
+        size = np.sqrt(np.einsum("npp->np", matrix))
+        # A direction that no quote speaks about has no standard error.
+        size = np.where(held | (size == 0), np.nan, size)
+        known = np.isfinite(size)
+        both = known[:, :, None] & known[:, None, :]
+        with np.errstate(invalid="ignore"):
+            correlation = np.where(both, matrix / (size[:, :, None] * size[:, None, :]), identity)
+        inverse = np.linalg.pinv(correlation, rcond=1e-15, hermitian=True)
+        variance = np.where(freedom > 0, minimum.cost / np.maximum(freedom, 1), np.nan)
+        within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
+        deviation = np.sqrt(np.einsum("npp->np", within))
+        slopes = space.slopes(space.parameters(minimum.z))
+        covariance = np.zeros((len(X), len(self.parameter_names_), len(self.parameter_names_)))
+        covariance[:, space.free[:, None], space.free] = (
+            within * slopes[:, :, None] * slopes[:, None, :]
+        )
+        return covariance, deviation, freedom
+
+
+def _run(job: tuple[Any, ...]) -> Any:
+    function, args, kwargs = job
+    return function(*args, **kwargs)
+
+
+def _progress(chunks: list[slice], verbose: int) -> Any:
+    if not verbose:
+        return chunks
+    from tqdm.auto import tqdm
+
+    return tqdm(chunks, desc="calibrating", unit="chunk")
+
+
+def _market_centre(pricer: Any) -> Floats:
+    if not hasattr(pricer, "model"):
+        raise ValueError(f"y is required: {type(pricer).__name__} learns from parameters.")
+    ranges = np.array([p.market_range for p in get_model(pricer.model).parameters])
+    return ranges.mean(axis=1)[None, :]
+
+
+def _per_quote(name: str, values: Any, n_quotes: int, positive: bool) -> Floats | None:
+    if values is None:
+        return None
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (n_quotes,):
+        raise ValueError(f"{name} must have one entry per quote ({n_quotes}); got {array.shape}.")
+    bad = np.flatnonzero(~((array > 0) | ((array == 0) & (not positive))) | ~np.isfinite(array))
+    if bad.size:
+        allowed = "positive" if positive else "non-negative"
+        raise ValueError(
+            f"{name} must be finite and {allowed}; entry {bad[0]} is {array[bad[0]]:g}."
+        )
+    if not array.any():
+        raise ValueError(f"{name} must not all be zero: one weight at least has to be positive.")
+    return array
+
+
+def _scattered(minimum: Minimum, rows: NDArray[np.intp], n: int) -> Minimum:
+    """Minima of all surfaces, from those of the surfaces that could be searched for."""
+    full = Minimum(
+        np.full((n, minimum.z.shape[1]), np.nan),
+        np.full(n, np.nan),
+        np.full((n, *minimum.triangle.shape[1:]), 0.0),
+        np.full(n, CalibrationStatus.NO_QUOTES, dtype=np.intp),
+        np.zeros(n, dtype=np.intp),
+    )
+    for whole, part in zip(full, minimum, strict=True):
+        whole[rows] = part
+    return full
+
+
+def _root_mean_square(errors: Floats) -> Floats:
+    quoted = np.isfinite(errors)
+    count = quoted.sum(axis=1)
+    total = (np.where(quoted, errors, 0.0) ** 2).sum(axis=1)
+    return np.where(count > 0, np.sqrt(total / np.maximum(count, 1)), np.nan)
+
+
+def _warn(status: NDArray[np.intp]) -> None:
+    failed = np.flatnonzero(status >= CalibrationStatus.NO_QUOTES)
+    if failed.size:
+        message = CalibrationStatus(status[failed[0]]).message
+        warnings.warn(
+            f"{failed.size} of {len(status)} surfaces could not be calibrated; "
+            f"the first is row {failed[0]}: {message}",
+            CalibrationWarning,
+            stacklevel=3,
+        )

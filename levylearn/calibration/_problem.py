@@ -1,0 +1,141 @@
+"""The least-squares problem that a surface poses."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levylearn.base import BasePricer
+from levylearn.calibration._space import ParameterSpace
+from levylearn.market import black_vega, implied_volatility
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+# A fit to within this fraction of the surface's size is a fit to within rounding error.
+_NOISE = 1e-13
+
+LOSSES = ("price", "relative_price", "vega_price", "implied_vol")
+
+
+class CalibrationProblem:
+    """Residuals of surfaces against a pricer, with derivatives.
+
+    Parameters
+    ----------
+    pricer : fitted pricer
+        The forward map.
+    space : ParameterSpace
+        Where to search.
+    surfaces : ndarray of shape (n, m)
+        Quotes in the unit of the pricer's output; NaN where there is none.
+    loss : {"price", "relative_price", "vega_price", "implied_vol"}
+        What the residuals are differences of.
+    weights : ndarray of shape (m,) or None
+        Weights of the squared residuals.
+    half_spread : ndarray of shape (m,) or None
+        Half of the bid-ask spread of each quote, in the unit of the surfaces: residuals are
+        measured in it, and are zero inside it.
+    """
+
+    def __init__(
+        self,
+        pricer: BasePricer,
+        space: ParameterSpace,
+        surfaces: Floats,
+        loss: str,
+        weights: Floats | None = None,
+        half_spread: Floats | None = None,
+    ) -> None:
+        self.pricer = pricer
+        self.space = space
+        self.in_volatility = loss == "implied_vol" and pricer.output != "implied_vol"
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope, target = _loss_units(pricer, surfaces, loss)
+            scale = np.ones_like(surfaces) if self.in_volatility else slope
+            if weights is not None:
+                scale = scale * np.sqrt(weights)
+            if half_spread is not None:
+                scale = scale / (half_spread * slope)
+        self.dead_band = 0.0 if half_spread is None else 1.0
+        self.quoted = np.isfinite(target) & np.isfinite(scale) & (scale > 0)
+        self.scale = np.where(self.quoted, scale, 0.0)
+        noise = np.where(self.quoted, scale * slope if self.in_volatility else scale, 0.0)
+        size = np.where(self.quoted, surfaces, 0.0)
+        level = (size**2).sum(axis=1) / np.maximum(self.quoted.sum(axis=1), 1)
+        self.exact = _NOISE**2 * level * (noise**2).sum(axis=1)
+        self.target = np.where(self.quoted, target, 0.0)
+
+    def residuals(self, z: Floats, problems: Ints) -> tuple[Floats, Floats]:
+        """Residuals (n, m) and Jacobian (n, m, q) at coordinates z, for the surfaces named.
+
+        They are not finite where the model does not exist, or where its price has no
+        implied volatility although the market's has one.
+        """
+        params = self.space.parameters(z)
+        inside = self.pricer.admissible(params)
+        r = np.full((len(z), self.target.shape[1]), np.nan)
+        jacobian = np.full((*r.shape, z.shape[1]), np.nan)
+        if inside.any():
+            params, rows = params[inside], problems[inside]
+            values, slopes = self.pricer.evaluate(params, gradient=True)
+            slopes = slopes[:, self.space.free] * self.space.slopes(params)[..., None]
+            r[inside], derivative = self._distance(values, rows)
+            jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
+        return r, jacobian
+
+    def screen(self, surfaces: Floats) -> Floats:
+        """Sums of squared residuals (n, k) of all surfaces against k candidates.
+
+        Only for losses that are linear in the surfaces.
+        """
+        square = self.scale**2
+        cross = (square * self.target) @ surfaces.T
+        own = (square * self.target**2).sum(axis=1)
+        return square @ (surfaces**2).T - 2 * cross + own[:, None]
+
+    def _distance(self, values: Floats, rows: Ints) -> tuple[Floats, Floats]:
+        """Residuals of priced surfaces, and their derivatives by the surfaces."""
+        scale, quoted = self.scale[rows], self.quoted[rows]
+        slope = scale
+        if self.in_volatility:
+            values = volatilities(self.pricer, values)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slope = scale / vegas(self.pricer, values)
+        r = np.where(quoted, scale * (values - self.target[rows]), 0.0)
+        outside = quoted & ~(np.abs(r) < self.dead_band)
+        r = np.where(outside, r - self.dead_band * np.sign(r), 0.0)
+        return r, np.where(outside, slope, 0.0)
+
+
+def volatilities(pricer: BasePricer, surfaces: Floats) -> Floats:
+    """Implied volatilities of surfaces in the pricer's output."""
+    if pricer.output == "implied_vol":
+        return surfaces
+    grid = pricer.grid
+    normalised = pricer.output == "forward_price"
+    return implied_volatility(
+        surfaces,
+        1.0 if normalised else grid.forward,
+        grid.strike / grid.forward if normalised else grid.strike,
+        grid.maturity,
+        1.0 if normalised else grid.discount,
+        grid.option_type,
+    )
+
+
+def vegas(pricer: BasePricer, volatility: Floats) -> Floats:
+    """Derivative of the pricer's output with respect to implied volatility."""
+    grid = pricer.grid
+    vega = black_vega(1.0, grid.strike / grid.forward, grid.maturity, volatility)
+    return vega if pricer.output == "forward_price" else vega * (grid.discount * grid.forward)
+
+
+def _loss_units(pricer: BasePricer, surfaces: Floats, loss: str) -> tuple[Floats, Floats]:
+    """Units of the loss for one of the surface, and the surfaces that are to be met."""
+    if loss == "relative_price":
+        return 1 / surfaces, surfaces
+    if loss == "price" or pricer.output == "implied_vol":
+        return np.ones_like(surfaces), surfaces
+    volatility = volatilities(pricer, surfaces)
+    return 1 / vegas(pricer, volatility), volatility if loss == "implied_vol" else surfaces

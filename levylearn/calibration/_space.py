@@ -1,0 +1,106 @@
+"""Coordinates in which parameters are searched for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from levylearn.models import Parameter
+
+Floats = NDArray[np.float64]
+
+
+class ParameterSpace:
+    """The box of the free parameters, on their own scales.
+
+    A parameter whose scale is logarithmic is searched for by its logarithm; bounds stay
+    bounds, since both scales are monotone.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        All parameters of the model.
+    bounds : mapping of str to (low, high)
+        Bounds that replace those of the model.
+    fixed : mapping of str to float
+        Parameters that are held fixed.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a bound is not an interval within the parameter's domain, or
+        every parameter is held fixed.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+        fixed: Mapping[str, float] | None = None,
+    ) -> None:
+        bounds, fixed = dict(bounds or {}), dict(fixed or {})
+        names = [parameter.name for parameter in parameters]
+        for argument, given in (("bounds", bounds), ("fixed", fixed)):
+            for name in given:
+                if name not in names:
+                    raise ValueError(
+                        f"{argument} names {name!r}; the parameters are {', '.join(names)}."
+                    )
+        self.names = names
+        self.free = np.array([j for j, name in enumerate(names) if name not in fixed])
+        if not len(self.free):
+            raise ValueError("fixed holds every parameter: there is nothing to calibrate.")
+        self.template = np.array([fixed.get(name, np.nan) for name in names], dtype=float)
+        box = np.array([_bounds(parameter, bounds) for parameter in parameters])[self.free]
+        free = [parameters[j] for j in self.free]
+        self.logarithmic = np.array([p.scale == "log" for p in free]) & (box[:, 0] > 0)
+        self.low, self.high = self._scaled(box.T)
+        market = np.array([p.market_range for p in free])
+        market = np.clip(market, box[:, :1], box[:, 1:])
+        self.market_low, self.market_high = self._scaled(market.T)
+
+    @property
+    def size(self) -> int:
+        """Number of free parameters."""
+        return len(self.free)
+
+    def coordinates(self, params: Floats) -> Floats:
+        """Coordinates (n, q) of parameter sets (n, p), moved into the box."""
+        inside = np.clip(self._scaled(params[:, self.free]), self.low, self.high)
+        return inside
+
+    def parameters(self, z: Floats) -> Floats:
+        """Parameter sets (n, p) at coordinates (n, q)."""
+        params = np.tile(self.template, (len(z), 1))
+        params[:, self.free] = np.where(self.logarithmic, np.exp(z * self.logarithmic), z)
+        return params
+
+    def slopes(self, params: Floats) -> Floats:
+        """Derivatives (n, q) of the free parameters with respect to their coordinates."""
+        return np.where(self.logarithmic, params[:, self.free], 1.0)
+
+    def sample(self, n: int, seed: int) -> Floats:
+        """Coordinates of 2n points: n spread over the market range, n over the whole box."""
+        unit = qmc.Sobol(self.size, seed=seed).random(n)
+        market = self.market_low + unit * (self.market_high - self.market_low)
+        return np.concatenate([market, self.low + unit * (self.high - self.low)])
+
+    def _scaled(self, values: Floats) -> Floats:
+        positive = np.where(self.logarithmic, values, 1.0)
+        return np.where(self.logarithmic, np.log(positive), values)
+
+
+def _bounds(parameter: Parameter, given: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    if parameter.name not in given:
+        return parameter.bounds
+    low, high = given[parameter.name]
+    ends = np.array([low, high], dtype=float)
+    if not (low < high and parameter.contains(ends).all()):
+        raise ValueError(
+            f"bounds of {parameter.name} must be an interval within its domain "
+            f"{parameter.domain_text}; got ({low}, {high})."
+        )
+    return float(low), float(high)
