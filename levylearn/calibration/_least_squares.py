@@ -23,6 +23,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
             problems,
             space.low,
             space.high,
+            space.width,
             problem.exact[problems],
             self.max_evaluations,
         )

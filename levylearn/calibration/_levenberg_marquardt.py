@@ -2,14 +2,18 @@
 
 All problems step together, each with its own damping. A problem that has ended leaves the
 batch, and none knows of the others, so that an answer does not depend on the company it was
-computed in. The damped steps are least-squares solutions by QR, not normal equations, which
-would lose half of the digits of the badly conditioned problems that calibration is made of.
+computed in.
+
+Two things make it fit for calibration, whose valleys are long, narrow and bent. Damped steps
+are least-squares solutions by QR, where normal equations would lose half of the digits. And
+every step is bent along the valley by the second-order term of geodesic acceleration
+(Transtrum and Sethna, 2012), which costs one more pricing without derivatives and saves most
+of the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +22,23 @@ from levylearn.calibration._status import CalibrationStatus
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-# residuals(z, problems) -> residuals (n, m), Jacobian (n, m, q), in coordinates z (n, q)
-Residuals = Callable[[Floats, Ints], tuple[Floats, Floats]]
 
 _RUNNING = -1
 _FIRST_DAMPING = 1e-3
 _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 # Relative decrease of the sum of squares below which a fit no longer improves.
 _TOLERANCE = 1e-11
+# How far along a step its bend is measured, how long the bend may be against the step, and
+# how long the step may be against the widths of the coordinates.
+_PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
+
+
+class Residuals(Protocol):
+    """Residuals (n, m) at coordinates (n, q), of the problems named; and their Jacobian."""
+
+    def __call__(
+        self, z: Floats, problems: Ints, gradient: bool = True
+    ) -> tuple[Floats, Floats | None]: ...
 
 
 class Minimum(NamedTuple):
@@ -43,9 +56,14 @@ class _State(NamedTuple):
     cost: Floats
     triangle: Floats
     target: Floats  # Q^T r: the residuals that the Jacobian can change
+    residuals: Floats
+    jacobian: Floats
     scale: Floats
     damping: Floats
     growth: Floats
+
+    def take(self, rows: NDArray[np.bool_] | Ints) -> _State:
+        return _State(*(part[rows] for part in self))
 
 
 def minimise(
@@ -54,6 +72,7 @@ def minimise(
     problems: Ints,
     low: Floats,
     high: Floats,
+    width: Floats,
     exact: Floats,
     max_evaluations: int,
 ) -> Minimum:
@@ -62,14 +81,15 @@ def minimise(
     Parameters
     ----------
     residuals : callable
-        ``residuals(z, problems)`` for coordinates of shape (n, q); not finite where a point
-        must not be used.
+        Residuals of a batch of points; not finite where a point must not be used.
     z : ndarray of shape (n, q)
         Starting points, within the box.
     problems : ndarray of int of shape (n,)
         Which problem each point belongs to: handed to `residuals`.
     low, high : ndarray of shape (q,)
         The box.
+    width : ndarray of shape (q,)
+        Natural size of a change of each coordinate.
     exact : ndarray of shape (n,)
         Costs at which a fit counts as exact.
     max_evaluations : int
@@ -81,96 +101,118 @@ def minimise(
         Status ``NO_START`` where the residuals at the start are not finite.
     """
     n = len(z)
-    state = _start(*residuals(z, problems), z)
+    state = _start(residuals, z, problems, width)
     status = np.full(n, _RUNNING)
     status[~np.isfinite(state.cost)] = CalibrationStatus.NO_START
     status[state.cost <= exact] = CalibrationStatus.EXACT
     evaluations = np.ones(n, dtype=np.intp)
-    final = [np.array(part) for part in state]
+    final = [np.array(part) for part in state[:3]]
     rows = np.flatnonzero(status == _RUNNING)
-    state = _State(*(part[rows] for part in state))
+    state = state.take(rows)
     while len(rows):
-        state, ended = _iterate(residuals, state, problems[rows], low, high, exact[rows])
+        state, ended = _iterate(residuals, state, problems[rows], low, high, width)
         evaluations[rows] += 1
-        ended[(ended == _RUNNING) & (evaluations[rows] >= max_evaluations)] = (
-            CalibrationStatus.MAX_EVALUATIONS
-        )
+        ended[state.cost <= exact[rows]] = CalibrationStatus.EXACT
+        spent = (ended == _RUNNING) & (evaluations[rows] >= max_evaluations)
+        ended[spent] = CalibrationStatus.MAX_EVALUATIONS
         done = ended != _RUNNING
         if done.any():
             status[rows[done]] = ended[done]
-            for whole, part in zip(final, state, strict=True):
+            for whole, part in zip(final, state[:3], strict=True):
                 whole[rows[done]] = part[done]
-            rows = rows[~done]
-            state = _State(*(part[~done] for part in state))
-    z, cost, triangle = final[:3]
-    return Minimum(z, cost, triangle, status, evaluations)
+            rows, state = rows[~done], state.take(~done)
+    return Minimum(*final, status, evaluations)
 
 
-def _start(r: Floats, jacobian: Floats, z: Floats) -> _State:
-    cost, triangle, target = _decomposed(r, jacobian)
+def _start(residuals: Residuals, z: Floats, problems: Ints, width: Floats) -> _State:
+    r, jacobian = residuals(z, problems)
+    cost, triangle, target = decomposed(r, jacobian)
+    size = np.linalg.norm(triangle, axis=(1, 2))
+    scale = np.where(size > 0, size, 1.0)[:, None] / width
     n = len(z)
-    scale = np.linalg.norm(triangle, axis=1)
-    return _State(
-        z, cost, triangle, target, scale, np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
-    )
+    damping, growth = np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
+    return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth)
 
 
 def _iterate(
-    residuals: Residuals, state: _State, problems: Ints, low: Floats, high: Floats, exact: Floats
+    residuals: Residuals, state: _State, problems: Ints, low: Floats, high: Floats, width: Floats
 ) -> tuple[_State, Ints]:
     """Try one step of every problem; return the new state, and why those ended that did."""
-    step = _step(state, low, high)
-    z = np.clip(state.z + step, low, high)
-    step = z - state.z
+    reduced, held, step = _damped_step(state, low, high, width)
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
+    bend = _bend(residuals, state, problems, reduced, held, step)
+    z = np.clip(state.z + step + bend, low, high)
 
     r, jacobian = residuals(z, problems)
-    cost, triangle, target = _decomposed(r, jacobian)
-    actual = state.cost - cost
-    accepted = actual > 0
+    cost, triangle, target = decomposed(r, jacobian)
+    decrease = state.cost - cost
+    accepted = decrease > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        gain = np.where(accepted, actual / predicted, 0.0)
-
-    damping = np.where(
-        accepted,
-        state.damping * np.clip(1 - (2 * np.minimum(gain, 1.0) - 1) ** 3, 0.1, 2.0),
-        state.damping * state.growth,
-    )
+        gain = np.clip(decrease / predicted, 0.0, 1.0)
+        left = np.clip(cost / state.cost, 1e-3, 1.0)
+    # Nielsen's rule; faster where the residuals vanish, for quadratic convergence.
+    eased = np.minimum(np.clip(1 - (2 * gain - 1) ** 3, 1 / 3, 2.0), left)
+    damping = state.damping * np.where(accepted, eased, state.growth)
     growth = np.where(accepted, 2.0, 2 * state.growth)
-    keep = accepted[:, None]
+    tried = _State(z, cost, triangle, target, r, jacobian, state.scale, damping, growth)
     new = _State(
-        np.where(keep, z, state.z),
-        np.where(accepted, cost, state.cost),
-        np.where(keep[..., None], triangle, state.triangle),
-        np.where(keep, target, state.target),
-        np.maximum(state.scale, np.where(keep, np.linalg.norm(triangle, axis=1), 0.0)),
+        *(
+            np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+            for a, b in zip(tried[:6], state[:6], strict=True)
+        ),
+        state.scale,
         np.maximum(damping, _LEAST_DAMPING),
         growth,
     )
     small = predicted <= _TOLERANCE * state.cost
-    small &= ~accepted | (actual <= _TOLERANCE * state.cost)
+    small &= ~accepted | (decrease <= _TOLERANCE * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
-    ended[new.cost <= exact] = CalibrationStatus.EXACT
     return new, ended
 
 
-def _step(state: _State, low: Floats, high: Floats) -> Floats:
-    """Damped step of the parameters that are not held at a bound."""
+def _damped_step(
+    state: _State, low: Floats, high: Floats, width: Floats
+) -> tuple[Floats, NDArray[np.bool_], Floats]:
+    """Step of the parameters that are not held at a bound, with the matrix it comes from."""
     n, q = state.z.shape
     gradient = (np.swapaxes(state.triangle, 1, 2) @ state.target[..., None])[..., 0]
     held = ((state.z <= low) & (gradient > 0)) | ((state.z >= high) & (gradient < 0))
-    triangle = np.where(held[:, None, :], 0.0, state.triangle)
-    scale = np.where(held | (state.scale == 0), 1.0, state.scale)
     stacked = np.zeros((n, 2 * q, q + 1))
-    stacked[:, :q, :q] = triangle
+    stacked[:, :q, :q] = np.where(held[:, None, :], 0.0, state.triangle)
     stacked[:, :q, q] = -state.target
-    stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * scale
-    reduced = np.linalg.qr(stacked, mode="r")
-    return np.linalg.solve(reduced[:, :q, :q], reduced[:, :q, q:])[..., 0]
+    stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * state.scale
+    system = np.linalg.qr(stacked, mode="r")
+    reduced = system[:, :q, :q]
+    step = np.linalg.solve(reduced, system[:, :q, q:])[..., 0]
+    length = np.abs(step / width).max(axis=1, keepdims=True)
+    step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
+    return reduced, held, np.clip(state.z + step, low, high) - state.z
 
 
-def _decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
+def _bend(
+    residuals: Residuals,
+    state: _State,
+    problems: Ints,
+    reduced: Floats,
+    held: NDArray[np.bool_],
+    step: Floats,
+) -> Floats:
+    """Second-order correction of a step, from the residuals' curvature along it."""
+    ahead, _ = residuals(state.z + _PROBE * step, problems, gradient=False)
+    slope = (state.jacobian @ step[..., None])[..., 0]
+    curvature = 2 / _PROBE * ((ahead - state.residuals) / _PROBE - slope)
+    curvature[~np.isfinite(curvature).all(axis=1)] = 0.0
+    force = -0.5 * (np.swapaxes(state.jacobian, 1, 2) @ curvature[..., None])
+    force[held] = 0.0
+    bend = np.linalg.solve(reduced, np.linalg.solve(np.swapaxes(reduced, 1, 2), force))[..., 0]
+    long = np.linalg.norm(bend * state.scale, axis=1) > _MOST_BEND * np.linalg.norm(
+        step * state.scale, axis=1
+    )
+    return np.where(long[:, None], 0.0, bend)
+
+
+def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     """Cost, and R and Q^T r of the Jacobian's QR; an infinite cost where not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         cost = (r * r).sum(axis=1)

@@ -66,7 +66,9 @@ class CalibrationProblem:
         self.exact = _NOISE**2 * level * (noise**2).sum(axis=1)
         self.target = np.where(self.quoted, target, 0.0)
 
-    def residuals(self, z: Floats, problems: Ints) -> tuple[Floats, Floats]:
+    def residuals(
+        self, z: Floats, problems: Ints, gradient: bool = True
+    ) -> tuple[Floats, Floats | None]:
         """Residuals (n, m) and Jacobian (n, m, q) at coordinates z, for the surfaces named.
 
         They are not finite where the model does not exist, or where its price has no
@@ -75,13 +77,14 @@ class CalibrationProblem:
         params = self.space.parameters(z)
         inside = self.pricer.admissible(params)
         r = np.full((len(z), self.target.shape[1]), np.nan)
-        jacobian = np.full((*r.shape, z.shape[1]), np.nan)
+        jacobian = np.full((*r.shape, z.shape[1]), np.nan) if gradient else None
         if inside.any():
             params, rows = params[inside], problems[inside]
-            values, slopes = self.pricer.evaluate(params, gradient=True)
-            slopes = slopes[:, self.space.free] * self.space.slopes(params)[..., None]
+            values, slopes = self.pricer.evaluate(params, gradient=gradient)
             r[inside], derivative = self._distance(values, rows)
-            jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
+            if gradient:
+                slopes = slopes[:, self.space.free] * self.space.slopes(params)[..., None]
+                jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
         return r, jacobian
 
     def screen(self, surfaces: Floats) -> Floats:

@@ -61,6 +61,9 @@ class ParameterSpace:
         market = np.array([p.market_range for p in free])
         market = np.clip(market, box[:, :1], box[:, 1:])
         self.market_low, self.market_high = self._scaled(market.T)
+        # The market range is the natural size of a change, unless the box cuts it off.
+        whole, usual = self.high - self.low, self.market_high - self.market_low
+        self.width = np.where(usual > 0, usual, whole)
 
     @property
     def size(self) -> int:
