@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from levylearn.calibration._levenberg_marquardt import Minimum
+from levylearn.calibration._levenberg_marquardt import Minimum, decomposed
 from levylearn.calibration._optimiser import OptimisingCalibrator
 from levylearn.calibration._problem import CalibrationProblem
 from levylearn.calibration._status import CalibrationStatus
@@ -102,7 +102,7 @@ class LBFGSCalibrator(OptimisingCalibrator):
     """
 
     def _local(self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]) -> Minimum:
-        cost, jacobian = _costs(problem, z, problems)
+        cost, triangle, _ = decomposed(*problem.residuals(z, problems))
         status = np.where(
             np.isfinite(cost), CalibrationStatus.CONVERGED, CalibrationStatus.NO_START
         )
@@ -110,16 +110,15 @@ class LBFGSCalibrator(OptimisingCalibrator):
         evaluations = np.ones(len(z), dtype=np.intp)
         z = z.copy()
         for i in np.flatnonzero(status == CalibrationStatus.CONVERGED):
-            size = np.linalg.norm(jacobian[i], axis=0) / np.sqrt(cost[i])
+            size = np.linalg.norm(triangle[i], axis=0) / np.sqrt(cost[i])
             search = _Search(problem, problems[i], cost[i], z[i], size)
             result = search.run(self.max_evaluations)
             z[i] = search.z
             evaluations[i] += result.nfev
             if result.status == _BUDGET_SPENT:
                 status[i] = CalibrationStatus.MAX_EVALUATIONS
-        cost, jacobian = _costs(problem, z, problems)
+        cost, triangle, _ = decomposed(*problem.residuals(z, problems))
         status[cost <= problem.exact[problems]] = CalibrationStatus.EXACT
-        triangle = np.linalg.qr(jacobian, mode="r")
         return Minimum(z, cost, triangle, status, evaluations)
 
 
@@ -155,6 +154,7 @@ class _Search:
     def evaluate(self, x: Floats) -> tuple[float, Floats]:
         z = self.coordinates(x)
         r, jacobian = self.problem.residuals(z[None], self.rows)
+        assert jacobian is not None
         with np.errstate(over="ignore", invalid="ignore"):
             cost = float(r[0] @ r[0])
             gradient = 2 * (r[0] @ jacobian[0]) / self.size
@@ -173,14 +173,3 @@ class _Search:
     def stop_if_exact(self, x: Floats) -> None:
         if self.cost <= self.problem.exact[self.rows[0]]:
             raise StopIteration
-
-
-def _costs(
-    problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]
-) -> tuple[Floats, Floats]:
-    """Costs, infinite where there is no price, and Jacobians, then zero."""
-    r, jacobian = problem.residuals(z, problems)
-    with np.errstate(over="ignore", invalid="ignore"):
-        cost = (r * r).sum(axis=1)
-    bad = ~(np.isfinite(cost) & np.isfinite(jacobian).all(axis=(1, 2)))
-    return np.where(bad, np.inf, cost), np.where(bad[:, None, None], 0.0, jacobian)
