@@ -1,0 +1,1 @@
+"""What the commands do; :mod:`levylearn.cli` reads their arguments and prints."""

@@ -1,0 +1,274 @@
+"""The command line: ``levylearn calibrate`` and ``levylearn price``.
+
+Only arguments are read here, and results printed; the work is done, and what it needs is
+imported, once a command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from levylearn import __version__
+from levylearn._commands._arguments import assignments, intervals, number, numbers, renamings
+
+_BAD_INPUT = 2
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        The arguments; None means those of the process.
+
+    Returns
+    -------
+    status : int
+        0 if all went well, 1 if nothing could be calibrated, 2 for bad input (with one
+        line on standard error), 130 if interrupted.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as end:  # --help, or arguments that cannot be read
+        return int(end.code or 0)
+    try:
+        with _warnings_in_one_line():
+            status: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        _complain(f"error: {error.filename}: {error.strerror}" if error.filename else error)
+        return _BAD_INPUT
+    except (ValueError, ImportError) as error:
+        _complain(f"error: {_as_typed(error)}")
+        return _BAD_INPUT
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    if arguments.list_models:
+        return _list_models()
+    if not (arguments.data and arguments.model):
+        raise ValueError("calibrate needs --data and --model (--list-models lists the models).")
+    from levylearn._commands._calibrate import calibrate
+    from levylearn._commands._report import calibration_report
+
+    result = calibrate(arguments)
+    _show(result, calibration_report(result), arguments.output)
+    return 0 if any(fit["loss"] is not None for fit in result["fits"]) else 1
+
+
+def _price(arguments: argparse.Namespace) -> int:
+    from levylearn._commands._price import price
+    from levylearn._commands._report import price_report
+
+    result = price(arguments)
+    _show(result, price_report(result), arguments.output)
+    return 0
+
+
+def _list_models() -> int:
+    from levylearn._commands._report import models_report
+    from levylearn.models import get_model, list_models
+
+    names = {name: get_model(name).parameter_names for name in list_models()}
+    _print_lines(models_report(names))
+    return 0
+
+
+def _show(result: dict[str, Any], lines: Iterable[str], output: str) -> None:
+    if output == "json":
+        print(json.dumps(result, indent=2, default=str))
+    else:
+        _print_lines(lines)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def _complain(message: object) -> None:
+    print(f"levylearn: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        _complain(f"warning: {_as_typed(message)}")
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", module="levylearn")
+        warnings.showwarning = show
+        yield
+
+
+_PYTHON_OPTION = re.compile(r"\b(spot|rate|dividend|valuation_date|option_type|sep|decimal)=")
+_PYTHON_COLUMN = re.compile(r"columns=\{'(\w+)': [^}]*\}")
+
+
+def _as_typed(message: object) -> str:
+    """Say the names of arguments as they are typed here, not as they are in Python."""
+    text = str(message).replace(" See its attribute 'dropped'.", "")
+    text = _PYTHON_OPTION.sub(lambda name: f"--{name[1].replace('_', '-')} ", text)
+    return _PYTHON_COLUMN.sub(r"--column \1=NAME", text).replace(" ,", ",")
+
+
+# -- arguments ----------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(_BAD_INPUT, f"levylearn: error: {message} ({self.prog} --help tells more)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="levylearn",
+        description="Levy and stochastic-volatility models: from option quotes to parameters, "
+        "and from parameters to prices.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"levylearn {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_calibrate(commands)
+    _add_price(commands)
+    return parser
+
+
+def _add_calibrate(commands: Any) -> None:
+    command = commands.add_parser(
+        "calibrate",
+        help="fit models to quotes",
+        description="Fit models to option quotes by least squares, and show parameters, their "
+        "standard errors and how good the fit is; of several models, ranked.",
+        epilog="example: levylearn calibrate --data sp500-2002 --model heston --plot fit.png",
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=_calibrate)
+    command.add_argument(
+        "--data", help="sp500-2002, dax-2002, or a CSV file (strike, maturity, type, prices)"
+    )
+    command.add_argument(
+        "--model",
+        action="extend",
+        nargs="+",
+        metavar="MODEL",
+        help="model to fit, may be repeated; 'all' for every one",
+    )
+    command.add_argument("--list-models", action="store_true", help="list the models and leave")
+    _add_fit_options(command.add_argument_group("fit"))
+    _add_file_options(command.add_argument_group("quotes"))
+    output = command.add_argument_group("results")
+    output.add_argument("--plot", metavar="FILE", help="draw market against model (png, pdf, svg)")
+    _add_output(output)
+
+
+def _add_fit_options(group: Any) -> None:
+    group.add_argument(
+        "--loss",
+        default="implied_vol",
+        choices=["implied_vol", "price", "vega_price", "relative_price"],
+        help="what errors are differences of (default: %(default)s)",
+    )
+    group.add_argument(
+        "--weights",
+        default="equal",
+        choices=["equal", "spread"],
+        help="weigh quotes equally, or by how narrow bid and ask are (default: %(default)s)",
+    )
+    group.add_argument(
+        "--bounds",
+        action="extend",
+        nargs="+",
+        type=intervals,
+        metavar="NAME=LOW:HIGH",
+        help="range of a parameter, in every model that has it",
+    )
+    group.add_argument(
+        "--fix",
+        action="extend",
+        nargs="+",
+        type=assignments,
+        metavar="NAME=VALUE",
+        help="hold a parameter fixed, in every model that has it",
+    )
+    group.add_argument("--n-starts", type=int, metavar="N", help="starting points of the search")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of the starting points")
+
+
+def _add_file_options(group: Any) -> None:
+    group.add_argument("--otm", action="store_true", help="use out-of-the-money quotes only")
+    group.add_argument(
+        "--drop-violations",
+        action="store_true",
+        help="leave out prices beyond their no-arbitrage bounds instead of refusing them",
+    )
+    group.add_argument("--spot", type=number, help="price of the underlying")
+    group.add_argument("--rate", type=number, help="continuous interest rate, 0.05 for 5 %%")
+    group.add_argument("--dividend", type=number, help="continuous dividend yield")
+    group.add_argument("--valuation-date", metavar="DATE", help="day of the quotes, 2024-04-12")
+    group.add_argument("--option-type", choices=["call", "put"], help="if no column tells")
+    group.add_argument(
+        "--column",
+        action="extend",
+        nargs="+",
+        type=renamings,
+        metavar="MEANING=NAME",
+        help="column that would not be found, as strike=Basispreis",
+    )
+    group.add_argument("--sep", help="what separates the cells of the file, if not a comma")
+    group.add_argument("--decimal", help="decimal mark of the file, if not a point")
+
+
+def _add_price(commands: Any) -> None:
+    command = commands.add_parser(
+        "price",
+        help="price options under a model",
+        description="Price European options under a model, each with an estimate of its error.",
+        epilog="example: levylearn price --model variance_gamma "
+        "--params sigma=0.12,nu=0.2,theta=-0.14 --strikes 90,100,110 --maturities 0.5,1",
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=_price)
+    command.add_argument("--model", required=True, help="one model")
+    command.add_argument(
+        "--params",
+        required=True,
+        action="extend",
+        nargs="+",
+        type=assignments,
+        metavar="NAME=VALUE",
+        help="its parameters, separated by commas",
+    )
+    command.add_argument("--strikes", required=True, type=numbers, metavar="K,K,...")
+    command.add_argument("--maturities", required=True, type=numbers, metavar="T,T,...")
+    command.add_argument("--spot", type=number, default=100.0, help="default: %(default)s")
+    command.add_argument("--rate", type=number, default=0.0, help="default: %(default)s")
+    command.add_argument("--dividend", type=number, default=0.0, help="default: %(default)s")
+    command.add_argument("--type", choices=["call", "put"], default="call")
+    command.add_argument(
+        "--output-unit", choices=["price", "forward_price", "implied_vol"], default="price"
+    )
+    _add_output(command)
+
+
+def _add_output(group: Any) -> None:
+    group.add_argument(
+        "--output", choices=["text", "json"], default="text", help="default: %(default)s"
+    )

@@ -1,0 +1,379 @@
+"""The command line: what it prints, and what it says to bad input."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from levylearn.cli import main
+from levylearn.datasets import load_sp500_2002
+from levylearn.market import OptionGrid, black_price
+from levylearn.models import list_models
+from levylearn.pricing import ContourPricer
+
+STRIKES, MATURITIES = [80, 90, 100, 110, 120], [0.25, 0.5, 1.0]
+HESTON = [[0.04, 1.5, 0.05, 0.4, -0.6]]
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; return its status and what it wrote."""
+
+    def run(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def quotes(tmp_path):
+    """Write a file of quotes that a Heston model gives, with bids and asks."""
+    grid = OptionGrid(STRIKES, MATURITIES, rate=0.03)
+    prices = ContourPricer("heston", grid).fit(HESTON).transform(HESTON)[0]
+    return write(
+        tmp_path / "quotes.csv",
+        "strike,maturity,type,bid,ask",
+        *(
+            f"{strike:g},{maturity:g},call,{price - 0.01:.10f},{price + 0.01:.10f}"
+            for strike, maturity, price in zip(grid.strike, grid.maturity, prices, strict=True)
+        ),
+    )
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+MARKET = ("--spot", 100, "--rate", 0.03, "--dividend", 0)
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "levylearn", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+# -- calibrate ----------------------------------------------------------------
+
+
+def test_calibrates_bundled_quotes(run, tmp_path):
+    picture = tmp_path / "fit.png"
+    status, out, err = run(
+        *("calibrate", "--data", "sp500-2002", "--model", "variance_gamma", "--loss", "price"),
+        *("--plot", picture),
+    )
+    assert (status, err) == (0, "")
+    assert "sp500-2002: 75 quotes (75 calls), 7 maturities" in out
+    assert "sigma" in out
+    assert "std. error" in out
+    assert "APE 4.60 %" in out
+    assert "RMSE 3.557 in price" in out
+    assert "in implied-vol points" in out
+    assert "converged: " in out
+    assert "ranking" not in out
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_recovers_the_parameters_behind_a_file(run, quotes):
+    command = ("calibrate", "--data", quotes, "--model", "heston", "--output", "json", *MARKET)
+    status, out, _ = run(*command, "--weights", "spread")
+    assert status == 0
+    result = json.loads(out)
+    assert result["data"]["n_quotes"] == 15
+    assert result["data"]["left_out"] == []
+    (fit,) = result["fits"]
+    found = [entry["value"] for entry in fit["parameters"].values()]
+    assert found == pytest.approx(HESTON[0], rel=1e-4)
+    assert fit["converged"]
+    assert fit["measures"]["rmse_implied_vol"] < 1e-6
+
+
+def test_ranks_models_by_the_loss(run, quotes):
+    status, out, _ = run(
+        *("calibrate", "--data", quotes, "--model", "black_scholes", "--model", "heston", *MARKET)
+    )
+    assert status == 0
+    ranking = out[out.index("ranking by loss (implied_vol)") :].splitlines()
+    assert ranking[2].split()[:3] == ["1", "heston", "5"]
+    assert ranking[3].split()[:3] == ["2", "black_scholes", "1"]
+
+
+def test_all_models(run):
+    start = time.perf_counter()
+    command = ("calibrate", "--data", "sp500-2002", "--model", "all", "--n-starts", 2)
+    status, out, _ = run(*command, "--output", "json")
+    assert status == 0
+    fits = json.loads(out)["fits"]
+    assert sorted(fit["model"] for fit in fits) == sorted(list_models())
+    losses = [fit["loss"] for fit in fits]
+    assert losses == sorted(losses)
+    assert fits[-1]["model"] == "black_scholes"
+    assert time.perf_counter() - start < 40
+
+
+def test_measures_are_those_of_the_literature(run):
+    """The published fit of NIG, found again: APE, AAE, ARPE, RMSE on the same quotes."""
+    command = ("calibrate", "--data", "sp500-2002", "--model", "nig", "--loss", "price")
+    status, out, _ = run(*command, "--output", "json")
+    assert status == 0
+    fit = json.loads(out)["fits"][0]
+    published = load_sp500_2002(as_frame=False).published_fits["nig"]
+    for name, value in published["parameters"].items():
+        assert fit["parameters"][name]["value"] == pytest.approx(value, rel=0.03)
+    for mine, theirs in {"ape": "ape", "aae": "aae", "arpe": "arpe", "rmse_price": "rmse"}.items():
+        assert fit["measures"][mine] == pytest.approx(published["errors_75"][theirs], rel=0.03)
+
+
+def test_bounds_and_fixed_parameters(run, quotes):
+    command = ("calibrate", "--data", quotes, "--model", "heston", "black_scholes", *MARKET)
+    limits = ("--fix", "kappa=2,rho=-0.5", "--bounds", "theta=0.001:0.02")
+    status, out, _ = run(*command, *limits, "--output", "json")
+    assert status == 0
+    parameters = json.loads(out)["fits"][0]["parameters"]
+    assert parameters["kappa"] == {
+        "value": 2.0,
+        "standard_error": None,
+        "at_bound": None,
+        "fixed": True,
+    }
+    assert parameters["theta"]["value"] == pytest.approx(0.02)
+    assert parameters["theta"]["at_bound"] == "upper"
+    assert parameters["theta"]["standard_error"] is None
+    _, out, _ = run(*command, *limits)
+    assert "at its upper bound" in out
+    assert "fixed" in out
+
+
+def test_quotes_left_out_are_listed(run, tmp_path, quotes):
+    lines = quotes.read_text(encoding="utf-8").splitlines()
+    lines.insert(2, "# a note")
+    file = write(tmp_path / "holes.csv", *lines, "130,1,call,3.0,2.9", "70,1,call,0,1")
+    status, out, err = run("calibrate", "--data", file, "--model", "nig", *MARKET)
+    assert status == 0
+    assert "left out: line 18, crossed: bid 3 > ask 2.9" in out
+    assert "left out: line 19, zero bid" in out
+    assert (
+        err == "levylearn: warning: 2 of 17 rows are no quotes of the chain: "
+        "1 crossed, 1 zero bid.\n"
+    )
+
+
+def test_out_of_the_money_only(run, tmp_path):
+    lines = ["K,T,cp,price"]
+    for kind in ("call", "put"):
+        prices = black_price(100.0, STRIKES, 0.5, 0.2, option_type=kind)
+        lines += [f"{k},0.5,{kind},{p:.8f}" for k, p in zip(STRIKES, prices, strict=True)]
+    file = write(tmp_path / "both.csv", *lines)
+    command = ("calibrate", "--data", file, "--model", "black_scholes", "--otm")
+    status, out, _ = run(*command, "--output", "json")
+    assert status == 0
+    result = json.loads(out)
+    assert (result["data"]["n_calls"], result["data"]["n_puts"]) == (3, 2)
+    assert result["fits"][0]["parameters"]["sigma"]["value"] == pytest.approx(0.2, abs=1e-6)
+
+
+def test_quotes_without_time_value_are_counted(run, tmp_path):
+    prices = black_price(100.0, STRIKES, 0.5, 0.2)
+    prices[0] = 20.0  # the intrinsic value
+    rows = [f"{k},0.5,call,{p:.8f},1,100" for k, p in zip(STRIKES, prices, strict=True)]
+    file = write(tmp_path / "intrinsic.csv", "K,T,type,mid,discount,forward", *rows)
+    status, out, _ = run("calibrate", "--data", file, "--model", "black_scholes")
+    assert status == 0
+    assert "1 quote without time value, and so without implied volatility, left out" in out
+    status, out, _ = run("calibrate", "--data", file, "--model", "black_scholes", "--loss", "price")
+    assert "without time value" not in out
+
+
+def test_arbitrage_in_the_quotes_is_reported(run):
+    status, out, _ = run("calibrate", "--data", "dax-2002", "--model", "black_scholes")
+    assert status == 0
+    assert "static arbitrage: " in out
+    assert "of convexity, the largest 7.09" in out
+
+
+def test_columns_of_other_names(run, tmp_path):
+    prices = black_price(100.0, STRIKES, 0.5, 0.2)
+    rows = [f"{k};0,5;{p:.8f}".replace(".", ",") for k, p in zip(STRIKES, prices, strict=True)]
+    file = write(tmp_path / "german.csv", "Basispreis;Laufzeit;Preis", *rows)
+    status, out, err = run(
+        *("calibrate", "--data", file, "--model", "black_scholes", "--sep", ";", "--decimal", ","),
+        *("--column", "strike=Basispreis", "maturity=Laufzeit", "--column", "price=Preis"),
+        *("--option-type", "call", "--spot", 100, "--rate", 0, "--dividend", 0),
+    )
+    assert (status, err) == (0, "")
+    assert "5 quotes (5 calls)" in out
+
+
+def test_too_few_quotes_are_said_to_be(run, tmp_path):
+    file = write(tmp_path / "few.csv", "K,T,type,mid", "100,0.5,call,6", "110,0.5,call,2")
+    command = ("calibrate", "--data", file, "--model", "heston", "--model", "black_scholes")
+    status, out, err = run(*command, *MARKET)
+    assert status == 0  # Black and Scholes could
+    assert "not calibrated: There are fewer quotes than free parameters." in out
+    assert err.startswith("levylearn: warning: heston: ")
+    assert err.count("\n") == 1
+    status, _, _ = run(*command[:5], *MARKET)
+    assert status == 1
+
+
+def test_lists_models(run):
+    status, out, _ = run("calibrate", "--list-models")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == list_models()
+    assert "v0, kappa, theta, sigma, rho" in out
+
+
+# -- price --------------------------------------------------------------------
+
+
+def test_prices_with_their_errors(run):
+    status, out, err = run(
+        *("price", "--model", "variance_gamma", "--params", "sigma=0.12,nu=0.2,theta=-0.14"),
+        *("--strikes", "110,90,100", "--maturities", "1", "--rate", 0.1),
+    )
+    assert (status, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()[2:]]
+    assert [float(row[1]) for row in rows] == [90, 100, 110]
+    assert float(rows[0][2]) == pytest.approx(19.099354724, abs=1e-9)
+    assert all(0 <= float(row[3]) < 1e-9 for row in rows)
+
+
+@pytest.mark.parametrize("kind", ["call", "put"])
+def test_prices_as_json(run, kind):
+    status, out, _ = run(
+        *("price", "--model", "black_scholes", "--params", "sigma=0.2", "--strikes", "90,100"),
+        *("--maturities", "0.5,1", "--output-unit", "implied_vol", "--output", "json"),
+        *("--type", kind, "--spot", 95, "--dividend", 0.01, "--rate", -0.01),
+    )
+    assert status == 0
+    result = json.loads(out)
+    assert result["parameters"] == {"sigma": 0.2}
+    assert [row["maturity"] for row in result["prices"]] == [0.5, 0.5, 1, 1]
+    assert np.allclose([row["value"] for row in result["prices"]], 0.2, atol=1e-9)
+
+
+# -- bad input ----------------------------------------------------------------
+
+PRICE = ("price", "--strikes", "90,100", "--maturities", "0.5", "--model")
+CALIBRATE = ("calibrate", "--data", "sp500-2002", "--model")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "required: COMMAND"),
+        (("greeks",), "invalid choice: 'greeks'"),
+        (("calibrate",), "needs --data and --model"),
+        ((*CALIBRATE, "hestn"), "unknown model 'hestn'; choose from black_scholes"),
+        (("calibrate", "--data", "no.csv", "--model", "nig"), "no file 'no.csv'"),
+        (("calibrate", "--data", ".", "--model", "nig"), "directory"),
+        ((*CALIBRATE, "nig", "--fix", "mu=1"), "no parameter 'mu'; nig has alpha, beta, delta"),
+        ((*CALIBRATE, "nig", "--bounds", "mu=1:2"), "no parameter 'mu'"),
+        ((*CALIBRATE, "nig", "--fix", "delta=-1"), "delta=-1 is outside"),
+        ((*CALIBRATE, "nig", "--fix", "delta=1", "delta=2"), "--fix gives delta twice"),
+        ((*CALIBRATE, "nig", "--fix", "delta=x"), "'x' is not a number"),
+        ((*CALIBRATE, "nig", "--fix", "delta"), "'delta' is not of the form name=value"),
+        ((*CALIBRATE, "nig", "--bounds", "delta=1"), "delta=1 is not of the form name=low:high"),
+        ((*CALIBRATE, "nig", "--bounds", "delta=2:1"), "delta must be an interval"),
+        ((*CALIBRATE, "nig", "--n-starts", "0"), "n_starts"),
+        ((*CALIBRATE, "nig", "--loss", "best"), "invalid choice: 'best'"),
+        ((*CALIBRATE, "nig", "--weights", "spread"), "sp500-2002 has no bids and asks"),
+        ((*CALIBRATE, "nig", "--spot", "100"), "--spot is for files"),
+        ((*CALIBRATE, "nig", "--plot", "no/such/fit.png"), "no folder 'no/such'"),
+        ((*CALIBRATE, "nig", "--plot", "fit.xyz"), "'fit.xyz' must end in one of"),
+        ((*PRICE, "heston", "--params", "v0=0.04,kappa=1"), "also needs theta, sigma, rho"),
+        ((*PRICE, "nig", "--params", "alpha=1,beta=2,mu=3"), "no parameter 'mu'"),
+        ((*PRICE, "black_scholes", "--params", "sigma=-1"), "sigma=-1"),
+        ((*PRICE, "black_scholes", "--params", "sigma=1,,"), "has an empty entry"),
+        (
+            ("price", "--model", "nig", "--params", "a=1", "--strikes", "1", "--maturities", "-1"),
+            "maturities must be positive; entry 0 is -1",
+        ),
+    ],
+)
+def test_bad_arguments(run, arguments, words):
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert words in err
+    assert err.startswith("levylearn: error: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], "the chain is empty"),
+        (["strike,maturity,type,mid"], "the chain is empty"),
+        (["strike,maturity,mid", "90,1,12"], "--option-type 'call'"),
+        (["maturity,type,mid", "1,call,12"], "no column for the strike"),
+        (["strike,maturity,type", "90,1,call"], "--column mid=NAME"),
+        (["strike,maturity,type,mid", "90,1,call,12", "95,1,call,x"], "line 3, column 'mid': x"),
+        (["strike,maturity,type,mid", "90,1,cal,12"], "line 2, column 'type': cal"),
+        (["strike,maturity,type,mid", "90,-1,call,12"], "no usable quote in the chain: 1 expired"),
+        (["strike,maturity,type,mid", "90,1", "95,1,call,9,9,9"], "line 3"),
+        (["strike,expiry,type,mid", "90,2002-01-01,call,12"], "pass --valuation-date,"),
+        (
+            ["strike,maturity,type,mid", "# note", "90,1,call,15", "100,1,call,120"],
+            "line 4, call of strike 100 and maturity 1: price 120 is not in [",
+        ),
+    ],
+)
+def test_bad_files(run, tmp_path, lines, words):
+    file = write(tmp_path / "quotes.csv", *lines)
+    status, out, err = run("calibrate", "--data", file, "--model", "black_scholes", *MARKET)
+    assert (status, out) == (2, "")
+    assert words in err
+    assert "quotes.csv" in err
+    assert err.count("\n") == 1
+
+
+def test_violations_can_be_left_out(run, tmp_path):
+    lines = ["strike,maturity,type,mid", "90,1,call,15", "100,1,call,120", "110,1,call,4"]
+    file = write(tmp_path / "quotes.csv", *lines)
+    command = ("calibrate", "--data", file, "--model", "black_scholes", *MARKET)
+    status, out, _ = run(*command, "--drop-violations")
+    assert status == 0
+    assert "2 quotes" in out
+    assert "left out: line 3, price beyond its bounds" in out
+
+
+def test_interruption_leaves_no_traceback(run, monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("levylearn._commands._calibrate.calibrate", interrupted)
+    assert run(*CALIBRATE, "nig") == (130, "", "levylearn: interrupted\n")
+
+
+def test_picture_without_matplotlib(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    status, _, err = run(*CALIBRATE, "nig", "--plot", "fit.png")
+    assert status == 2
+    assert "--plot requires matplotlib: pip install 'levylearn[plot]'" in err
+
+
+# -- as a process -------------------------------------------------------------
+
+
+def test_process_refuses_without_traceback():
+    result = python("calibrate", "--data", "nowhere.csv", "--model", "heston")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "nowhere.csv" in result.stderr
+
+
+def test_help_is_fast_and_loads_nothing():
+    code = (
+        "import sys; from levylearn.cli import main; status = main(['calibrate', '--help']); "
+        "assert not {'numpy', 'pandas', 'sklearn'} & set(sys.modules); sys.exit(status)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "--plot FILE" in result.stdout
