@@ -165,7 +165,8 @@ class ContourIntegrator:
         """Normalised calls (n, n_quotes) and their derivatives (n, n_params, n_quotes)."""
         n = len(params)
         layers = 1 + gradient * model.n_params
-        out = np.full((layers, len(self.k), n, self.k.shape[1]), np.nan)
+        # Where the integrand is negligible everywhere, no line is laid: the integral is 0.
+        out = np.zeros((layers, len(self.k), n, self.k.shape[1]))
         for item in plan.items:
             phi, slopes, table = self._evaluate(model, params, item, gradient)
             mask = item.side[item.band][:, item.rows]
@@ -185,7 +186,7 @@ class ContourIntegrator:
     def error_estimate(self, model: CharacteristicModel, params: Floats, plan: Plan) -> Floats:
         """Estimated absolute error of normalised calls, of shape (n, n_quotes)."""
         n = len(params)
-        out = np.full((len(self.k), n, self.k.shape[1]), np.nan)
+        out = np.full((len(self.k), n, self.k.shape[1]), np.exp(LOG_TOLERANCE))
         for item in plan.items:
             phi, _, table = self._evaluate(model, params, item, gradient=False)
             mask = item.side[item.band][:, item.rows]

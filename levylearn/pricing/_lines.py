@@ -33,10 +33,12 @@ _LARGEST = 4.0
 # of the fan, and one between each two, where the integrand is no larger than on both.
 FAN = np.linspace(-1.4, 1.4, 9)
 ANGLES = np.linspace(-1.4, 1.4, 17)
-STEPS = 0.32 * 2.0 ** (-np.arange(22) / 6)
-SIZES = np.concatenate([np.arange(8, 64, 8), np.arange(64, 128, 16), np.arange(128, 513, 64)])
+STEPS = 0.32 * 2.0 ** (-np.arange(37) / 6)
+SIZES = np.concatenate(
+    [np.arange(8, 64, 8), np.arange(64, 128, 16), np.arange(128, 513, 64), [768, 1024, 1536, 2048]]
+)
 PROBES = np.concatenate(
-    [np.arange(2.0), np.arange(2, 8, 0.5), np.arange(8, 14, 1.0), np.arange(14, 38, 3.0)]
+    [np.arange(2.0), np.arange(2, 12, 0.5), np.arange(12, 15, 1.0), np.arange(15, 37, 3.0)]
 )
 
 # 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
@@ -76,9 +78,17 @@ def nodes(angle: int, step: int, size: int) -> tuple[Complex, Complex]:
 
 
 def profile(log_size: Floats) -> Profile:
-    """Summarise log |f| on the probes of each line, given as (..., n_fan, n_probes)."""
-    end = last_true(log_size > LOG_TOLERANCE) + 1
-    return Profile(log_size.max(axis=-1), PROBES[np.minimum(end, len(PROBES) - 1)])
+    """Summarise log |f| on the probes of each line, given as (..., n_fan, n_probes).
+
+    An integrand that was negligible and comes back is one whose logarithm turns in the
+    complex plane faster than the probes can see: its line is not to be used. (On the real
+    axis, in the middle of the fan, a characteristic function is bounded.)
+    """
+    alive = log_size > LOG_TOLERANCE
+    with np.errstate(invalid="ignore"):
+        returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
+    largest = np.where(returns.any(axis=-1) & (FAN != 0), np.inf, log_size.max(axis=-1))
+    return Profile(largest, PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)])
 
 
 def choose(profile: Profile) -> Choice:
