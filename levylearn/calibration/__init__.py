@@ -2,6 +2,14 @@
 
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
+from levylearn.calibration._quotes import quote_features
 from levylearn.calibration._status import CalibrationStatus
+from levylearn.calibration._surface_regressor import SurfaceRegressor
 
-__all__ = ["CalibrationStatus", "LBFGSCalibrator", "LeastSquaresCalibrator"]
+__all__ = [
+    "CalibrationStatus",
+    "LBFGSCalibrator",
+    "LeastSquaresCalibrator",
+    "SurfaceRegressor",
+    "quote_features",
+]

@@ -102,7 +102,7 @@ class LBFGSCalibrator(OptimisingCalibrator):
     """
 
     def _local(self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]) -> Minimum:
-        cost, triangle, _ = decomposed(*problem.residuals(z, problems))
+        cost, triangle, _ = _decomposed(problem, z, problems)
         status = np.where(
             np.isfinite(cost), CalibrationStatus.CONVERGED, CalibrationStatus.NO_START
         )
@@ -117,7 +117,7 @@ class LBFGSCalibrator(OptimisingCalibrator):
             evaluations[i] += result.nfev
             if result.status == _BUDGET_SPENT:
                 status[i] = CalibrationStatus.MAX_EVALUATIONS
-        cost, triangle, _ = decomposed(*problem.residuals(z, problems))
+        cost, triangle, _ = _decomposed(problem, z, problems)
         status[cost <= problem.exact[problems]] = CalibrationStatus.EXACT
         return Minimum(z, cost, triangle, status, evaluations)
 
@@ -173,3 +173,11 @@ class _Search:
     def stop_if_exact(self, x: Floats) -> None:
         if self.cost <= self.problem.exact[self.rows[0]]:
             raise StopIteration
+
+
+def _decomposed(
+    problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]
+) -> tuple[Floats, Floats, Floats]:
+    r, jacobian = problem.residuals(z, problems)
+    assert jacobian is not None
+    return decomposed(r, jacobian)

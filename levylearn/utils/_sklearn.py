@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
     "HasMethods",
@@ -17,5 +18,6 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_feature_names_in",
+    "check_sample_weight",
     "fit_context",
 ]
