@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -20,6 +21,9 @@ Slice = tuple[Array, list[Array]]
 Kernel = Callable[[Any], Slice]
 
 _N_CUMULANTS = 4
+# Circles that cumulants are read off, and nodes on the half of each.
+_RADII = 2.0 ** np.arange(-24, 17)
+_N_NODES = 16
 
 
 class CharacteristicModel(ABC):
@@ -62,6 +66,11 @@ class CharacteristicModel(ABC):
 
     name: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
+
+    @property
+    def has_stationary_increments(self) -> bool:
+        """Whether the log characteristic function is proportional to maturity."""
+        return False
 
     @abstractmethod
     def log_cf(self, u: Array, maturity: float, params: Array) -> Array:
@@ -150,7 +159,7 @@ class CharacteristicModel(ABC):
         cumulants : array of shape (n_samples, 4)
             Mean, variance, third and fourth cumulant. Unless the model has closed
             forms, they are Taylor coefficients of :meth:`log_cf` at 0, taken by
-            Cauchy's integral over a circle.
+            Cauchy's integral over circles.
         """
         return _cauchy_cumulants(self, maturity, np.asarray(params, dtype=np.float64))
 
@@ -224,7 +233,7 @@ class CharacteristicModel(ABC):
         >>> Heston().validate([[0.04, -1.0, 0.04, 0.5, -0.7]])
         Traceback (most recent call last):
         ...
-        ValueError: kappa=-1 in row 0 is outside (0, inf), the domain of 'heston'.
+        ValueError: kappa=-1 in row 0 is outside [0, inf), the domain of 'heston'.
         """
         array = np.asarray(params, dtype=np.float64)
         if array.ndim != 2 or array.shape[1] != self.n_params:
@@ -278,6 +287,10 @@ class LevyModel(_KernelModel):
 
     A subclass defines :meth:`exponent` and :meth:`cumulant_rates`.
     """
+
+    @property
+    def has_stationary_increments(self) -> bool:
+        return True
 
     @abstractmethod
     def exponent(self, u: Array, params: Array, gradient: bool = False) -> Slice:
@@ -339,6 +352,10 @@ class SumModel(_KernelModel):
 
     parts: ClassVar[tuple[CharacteristicModel, ...]]
 
+    @property
+    def has_stationary_increments(self) -> bool:
+        return all(part.has_stationary_increments for part in self.parts)
+
     def _split(self, params: Array) -> list[tuple[CharacteristicModel, Array]]:
         ends = np.cumsum([part.n_params for part in self.parts])
         starts = ends - [part.n_params for part in self.parts]
@@ -379,18 +396,29 @@ def columns(params: Array) -> list[Array]:
 def _cauchy_cumulants(
     model: CharacteristicModel, maturity: float, params: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Cumulants from a circle small against the standard deviation's inverse."""
-    probe = np.array([1e-3 + 0j])
-    variance = -2e6 * model.log_cf(probe, maturity, params)[:, 0].real
-    radii = 0.25 / np.sqrt(np.maximum(variance, 1e-16))
-    # Radii are rounded to powers of two, so that rows share circles.
-    exponents = np.round(np.log2(radii)).astype(int)
-    orders = np.arange(1, _N_CUMULANTS + 1)
-    to_cumulant = np.cumprod(orders) / 1j**orders
+    """Taylor coefficients at 0, each from the circle on which it is known best.
+
+    How far log_cf is analytic differs by orders of magnitude between parameter sets, so
+    circles of all sizes are tried. On a small one rounding drowns the higher orders. A large
+    one runs into singularities, or encloses them: then the negative orders of its Fourier
+    series, which are zero for an analytic function, are not.
+    """
+    # The right half of the circle is enough: at -conj(u) stands the conjugate.
+    angles = np.exp(1j * np.pi * ((np.arange(_N_NODES) + 0.5) / _N_NODES - 0.5))
+    u = (_RADII[:, None] * angles).ravel()
+    orders = np.arange(-_N_NODES // 2, _N_CUMULANTS + 1)
+    with np.errstate(all="ignore"):
+        values = model.log_cf(u, maturity, params).reshape(len(params), -1, _N_NODES)
+        terms = (values @ ((1j * angles[:, None]) ** -orders / _N_NODES)).real
+        size = np.abs(values).max(axis=2)
+        negative = np.abs(terms[..., orders < 0]).max(axis=2)
+    analytic = np.logical_and.accumulate(negative <= 1e-10 * size + 1e-13, axis=1)
+    error = np.where(analytic, np.finfo(np.float64).eps * size + negative, np.inf)
+    rows = np.arange(len(params))
     result = np.empty((len(params), _N_CUMULANTS))
-    for exponent in np.unique(exponents):
-        rows = exponents == exponent
-        u = 2.0**exponent * np.exp(2j * np.pi * (np.arange(32) + 0.5) / 32)
-        taylor = model.log_cf(u, maturity, params[rows]) @ (u[:, None] ** -orders) / 32
-        result[rows] = (taylor * to_cumulant).real
+    for order in range(1, _N_CUMULANTS + 1):
+        power = _RADII**-order
+        best = np.argmin(error * power, axis=1)
+        coefficient = terms[rows, best, order - orders[0]] * power[best]
+        result[:, order - 1] = math.factorial(order) * coefficient
     return result

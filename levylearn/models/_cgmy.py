@@ -116,7 +116,7 @@ class CGMY(LevyModel):
 
 def _one_side(
     z: Array, sign: int, decay: Array, Y: Array, gradient: bool
-) -> tuple[Array, Array | None, Array | None]:
+) -> tuple[Array, Array, Array]:
     r"""Jumps of one sign: :math:`f = a^Y[q(\pm z/a) - z\,q(\pm1/a)]`, df/da and df/dY."""
     xp = array_namespace(z, decay)
     scale = decay**Y
@@ -135,7 +135,7 @@ def _one_side(
 
 def _power_remainder(
     x: Array, Y: Array, gradient: bool = False
-) -> tuple[Array, Array | None, Array | None]:
+) -> tuple[Array, Array, Array]:
     r"""Return q(x), the bracket of d(a^Y q(z/a))/da = a^{Y-1}[...], and dq/dY.
 
     With :math:`e_w = [(1-x)^w - 1]/w`, which is smooth in w at 0,

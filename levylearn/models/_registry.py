@@ -29,7 +29,8 @@ def register_model(model: ModelClass) -> ModelClass:
 
     Returns
     -------
-    model : the same class
+    model : subclass of CharacteristicModel
+        The same class.
 
     Raises
     ------
