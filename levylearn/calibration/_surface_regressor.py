@@ -18,6 +18,7 @@ from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._problem import LOSSES
 from levylearn.calibration._quotes import QUOTE_FEATURES, Quotes
 from levylearn.calibration._space import ParameterSpace
+from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import implied_volatility
 from levylearn.models import CharacteristicModel, get_model
@@ -352,7 +353,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         self.standard_errors_ = result.standard_error[0]
         self.covariance_ = result.covariance[0]
         self.at_bound_ = result.at_bound[0]
-        self.status_ = result.status[0]
+        self.status_ = CalibrationStatus(result.status[0])
         self.converged_ = bool(result.converged[0])
         self.message_ = result.message[0]
         self.n_evaluations_ = int(result.n_evaluations[0])
