@@ -107,7 +107,7 @@ plt.show()
 
 # %%
 # On the left the errors are hardly more than rounding, and the estimates lie above. On the
-# right the shortest maturities are wrong in the fourth digit, and the estimate says so. It is
+# right the shortest maturities are wrong in the fourth decimal, and the estimate says so. It is
 # meant to be on the safe side: of the two mistakes an estimate can make, a false alarm is the
 # cheaper one.
 #
