@@ -133,9 +133,7 @@ def _one_side(
     )
 
 
-def _power_remainder(
-    x: Array, Y: Array, gradient: bool = False
-) -> tuple[Array, Array, Array]:
+def _power_remainder(x: Array, Y: Array, gradient: bool = False) -> tuple[Array, Array, Array]:
     r"""Return q(x), the bracket of d(a^Y q(z/a))/da = a^{Y-1}[...], and dq/dY.
 
     With :math:`e_w = [(1-x)^w - 1]/w`, which is smooth in w at 0,

@@ -51,6 +51,4 @@ def sqrt(z: Array) -> Array:
     large = np.sqrt((np.abs(z) + np.abs(x)) / 2)
     small = np.divide(np.abs(y), 2 * large, out=np.zeros_like(large), where=large > 0)
     positive = x >= 0
-    return join(
-        np.where(positive, large, small), np.copysign(np.where(positive, small, large), y)
-    )
+    return join(np.where(positive, large, small), np.copysign(np.where(positive, small, large), y))

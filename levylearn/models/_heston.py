@@ -117,7 +117,7 @@ class Heston(_KernelModel):
         xi = kappa - (rho * sigma) * (1j * u)
         d = sqrt(xi * xi + variance * a)
         inverse_d = 1 / d
-        steady = a / (xi + d)
+        steady = _steady(a, xi, d, variance)
 
         def evaluate(maturity: Array) -> Slice:
             m = -expm1(-maturity * d)
@@ -152,6 +152,15 @@ class Heston(_KernelModel):
             ]
 
         return evaluate
+
+
+def _steady(a: Array, xi: Array, d: Array, variance: Array) -> Array:
+    """Return a / (xi + d), which is 0 / 0 at u = -i where xi is negative."""
+    total = xi + d
+    xp = array_namespace(total)
+    if not xp.any(total == 0):
+        return a / total
+    return xp.where(total == 0, (d - xi) / variance, a / xp.where(total == 0, 1.0 + 0j, total))
 
 
 def _log_curvature(x: Array) -> Array:
