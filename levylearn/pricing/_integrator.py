@@ -56,6 +56,11 @@ _LOG_REAL_WEIGHT = np.log(np.abs(_REAL_WEIGHT))
 _FAN, _FAN_WEIGHT = line(PROBES, FAN[:, None])
 _LOG_FAN_WEIGHT = np.log(np.abs(_FAN_WEIGHT))
 _UPWARD = FAN > 0
+_AXIS = len(FAN) // 2
+_BENT = np.delete(np.arange(len(FAN)), _AXIS)
+# Numbers of probes of bent lines, and how many more they get than the real axis needs.
+_CUTS = np.array([14, 17, 20, 24, len(PROBES)])
+_BEYOND = 4
 
 
 class _Item(NamedTuple):
@@ -93,16 +98,27 @@ class ContourIntegrator:
         self.slots = np.empty(grid.n_quotes, dtype=np.intp)
         self.slots[padded.ravel()] = np.arange(padded.size)
         self.bands = _bands(self.maturities)
+        starts = np.array([band.start for band in self.bands])
+        self._ends = np.append(starts, [band.stop - 1 for band in self.bands])
+        self._band_of = np.repeat(np.arange(len(starts)), [b.stop - b.start for b in self.bands])
+        first, last = self.maturities[self._ends].reshape(2, -1)[:, self._band_of]
+        self._share = (self.maturities - first) / np.where(last > first, last - first, 1.0)
+        # Which maturities are as far from the last as that is from the one before.
+        gaps = np.diff(self.maturities)
+        self._even = np.zeros(len(self.maturities), dtype=bool)
+        self._even[2:] = np.abs(gaps[1:] - gaps[:-1]) <= 1e-13 * gaps[1:]
         self._tables: dict[tuple[int, int, int, int], tuple[Complex, Floats]] = {}
 
     def plan(self, model: CharacteristicModel, params: Floats) -> Plan:
         """Choose the lines for a batch of parameter sets."""
-        split, margin = self._standstill(model, params)
+        log_phi = self._on_real_axis(model, params)
+        split, margin, reach = self._standstill(log_phi)
         distance = self.k[:, None, :] - split[..., None]
         near = np.abs(distance) < margin[..., None]
         right = (distance >= 0) & ~near
         left = (distance < 0) & ~near
-        choice = choose(self._profiles(model, params, split, distance, right, left))
+        sizes = self._on_fan(model, params, log_phi, reach)
+        choice = choose(self._profiles(sizes, split, distance, right, left))
         whole = choice.cost[0] <= choice.cost[1] + choice.cost[2]
         taken = np.stack([whole, ~whole, ~whole]) & (choice.cost > 0)
         masks = (~near, right, left)
@@ -113,28 +129,77 @@ class ContourIntegrator:
         ]
         return Plan(items, near)
 
+    def _on_real_axis(self, model: CharacteristicModel, params: Floats) -> Complex:
+        """Logarithm of phi on the probes of the real axis, at the ends of all bands."""
+        with np.errstate(all="ignore"):
+            kernel = model.kernel(_REAL_AXIS - 0.5j, params)
+            return kernel(self.maturities[self._ends].reshape(-1, 1, 1))[0]
+
+    def _standstill(self, log_phi: Complex) -> tuple[Floats, Floats, NDArray[np.intp]]:
+        """Where in k the oscillation of the integrand's tail stands still.
+
+        The point is read off the real axis, where the integrand becomes negligible, at the
+        two ends of every band; between them it is nearly linear in maturity (and exactly so
+        for Lévy processes). Also returns the distance from it within which strikes must be
+        summed in logarithms, the integrand being still alive where exp(iuk) alone would
+        overflow; both are of shape (n_maturities, n). And for every parameter set the
+        number of probes up to where its integrand is negligible.
+        """
+        u = _REAL_AXIS.real
+        log_size = log_phi.real + _LOG_REAL_WEIGHT
+        last = np.maximum(last_true(log_size > LOG_TOLERANCE), 1)
+        # One point for a band, so that the strikes of its maturities can be compared.
+        n_bands = len(self.bands)
+        last = np.tile(np.maximum(last[:n_bands], last[n_bands:]), (2, 1))
+        row = np.indices(last.shape, sparse=True)
+        split = np.nan_to_num(-log_phi.imag[*row, last] / u[last], posinf=0.0, neginf=0.0)
+        overflow = _OVERFLOW / np.maximum(np.abs(split), 1e-300)
+        before = np.maximum(np.searchsorted(u, overflow) - 1, 0)
+        left_to_decay = log_size[*row, before] - LOG_TOLERANCE
+        margin = np.where(last > before, left_to_decay / overflow, 0.0)
+        share = self._share[:, None]
+        first, final = split[self._band_of], split[self._band_of + n_bands]
+        margin = np.maximum(margin[self._band_of], margin[self._band_of + n_bands])
+        return first + share * (final - first), margin, last.max(axis=0) + 1
+
+    def _on_fan(
+        self,
+        model: CharacteristicModel,
+        params: Floats,
+        log_phi: Complex,
+        reach: NDArray[np.intp],
+    ) -> Floats:
+        """Logarithm of |phi / (u^2 + 1/4)| on the fan, at the ends of all bands.
+
+        Bent lines are probed a little farther than the real axis is alive; one that is
+        still alive there is not to be used.
+        """
+        sizes = np.full((*log_phi.shape[:2], *_FAN.shape), -np.inf)
+        sizes[:, :, _AXIS] = log_phi.real + _LOG_REAL_WEIGHT
+        n_probes = _CUTS[np.minimum(np.searchsorted(_CUTS, reach + _BEYOND), len(_CUTS) - 1)]
+        for cut in np.unique(n_probes):
+            rows = np.flatnonzero(n_probes == cut)
+            part = _log_sizes(model, params[rows], self.maturities[self._ends], _BENT, cut)
+            if cut < len(PROBES):
+                part[part[..., -1] > LOG_TOLERANCE] = np.inf
+            sizes[:, rows[:, None], _BENT, :cut] = part
+        sizes[np.isnan(sizes)] = np.inf
+        return sizes
+
     def _parts(self, rows: NDArray[np.intp], band: slice, n_nodes: int) -> list[NDArray[np.intp]]:
         """Split rows so that the arrays of one part stay in the processor's cache."""
         n_terms = len(rows) * (band.stop - band.start) * n_nodes
         return np.array_split(rows, min(len(rows), 1 + n_terms // _TERMS_AT_ONCE))
 
     def _profiles(
-        self,
-        model: CharacteristicModel,
-        params: Floats,
-        split: Floats,
-        distance: Floats,
-        right: Bools,
-        left: Bools,
+        self, sizes: Floats, split: Floats, distance: Floats, right: Bools, left: Bools
     ) -> Profile:
         """Profiles (3, n_bands, n, n_fan): all strikes, those to the right, to the left.
 
         A line bent upwards is worst for the least k of its side, one bent downwards
         for the greatest. Each band is looked at from its two ends.
         """
-        starts = np.array([band.start for band in self.bands])
-        stops = np.append(starts[1:], len(self.maturities)) - 1
-        sizes = _log_sizes(model, params, self.maturities[np.concatenate([starts, stops])])
+        starts, stops = np.split(self._ends, 2)
         profiles, absent = [], []
         for side in (right, left):
             low = np.minimum.reduceat(np.where(side, distance, np.inf).min(axis=2), starts)
@@ -202,29 +267,6 @@ class ContourIntegrator:
             )
         return out.transpose(1, 0, 2).reshape(n, -1)[:, self.slots]
 
-    def _standstill(self, model: CharacteristicModel, params: Floats) -> tuple[Floats, Floats]:
-        """Where in k the oscillation of the integrand's tail stands still.
-
-        The point is read off the real axis, where the integrand becomes negligible. Also
-        returns the distance from it within which strikes must be summed in logarithms:
-        the integrand is then still alive where exp(iuk) alone would overflow. Both are of
-        shape (n_maturities, n).
-        """
-        u = _REAL_AXIS.real
-        with np.errstate(all="ignore"):
-            log_phi, _ = model.kernel(_REAL_AXIS - 0.5j, params)(self.maturities[:, None, None])
-            log_size = log_phi.real + _LOG_REAL_WEIGHT
-        row = np.indices(log_size.shape[:2], sparse=True)
-        last = np.maximum(last_true(log_size > LOG_TOLERANCE), 1)
-        # One point for a band, so that the strikes of its maturities can be compared.
-        for band in self.bands:
-            last[band] = last[band].max(axis=0)
-        split = np.nan_to_num(-log_phi.imag[*row, last] / u[last], posinf=0.0, neginf=0.0)
-        overflow = _OVERFLOW / np.maximum(np.abs(split), 1e-300)
-        before = np.maximum(np.searchsorted(u, overflow) - 1, 0)
-        left_to_decay = log_size[*row, before] - LOG_TOLERANCE
-        return split, np.where(last > before, left_to_decay / overflow, 0.0)
-
     def _evaluate(
         self, model: CharacteristicModel, params: Floats, item: _Item, gradient: bool
     ) -> tuple[Complex, list[Complex], Floats]:
@@ -232,6 +274,8 @@ class ContourIntegrator:
         times = self.maturities[item.band, None, None]
         with np.errstate(all="ignore"):
             log_phi, slopes = model.kernel(u - 0.5j, params[item.rows], gradient)(times)
+            if model.has_stationary_increments:
+                return _powers(log_phi, self._even[item.band]), slopes, table
             return np.exp(_clipped(log_phi)), slopes, table
 
     def _table(self, band: slice, key: list[int]) -> tuple[Complex, Floats]:
@@ -253,6 +297,22 @@ class ContourIntegrator:
         return {**self.__dict__, "_tables": {}}
 
 
+def _powers(log_phi: Complex, even: Bools) -> Complex:
+    """Return exp(T psi) at all maturities; equally spaced ones are a geometric progression."""
+    even = even & (np.arange(len(even)) > 1)
+    if not even.any() or log_phi[-1].real.max(initial=0.0) > _OVERFLOW:
+        return np.exp(_clipped(log_phi))
+    phi = np.empty_like(log_phi)
+    for t, follows in enumerate(even):
+        if not follows:
+            np.exp(log_phi[t], out=phi[t])
+            continue
+        if not even[t - 1]:
+            ratio = np.exp(log_phi[t] - log_phi[t - 1])
+        np.multiply(phi[t - 1], ratio, out=phi[t])
+    return phi
+
+
 def _clipped(exponent: Complex) -> Complex:
     """Cut the real part off, in place, where exp would overflow."""
     np.minimum(exponent.real, _OVERFLOW, out=exponent.real)
@@ -268,14 +328,19 @@ def _bands(maturities: Floats) -> list[slice]:
     return [slice(a, b) for a, b in zip(starts, [*starts[1:], len(maturities)], strict=True)]
 
 
-def _log_sizes(model: CharacteristicModel, params: Floats, maturities: Floats) -> Floats:
-    """Logarithm of |phi / (u^2 + 1/4)| on the fan, of shape (t, n, n_fan, n_probes)."""
+def _log_sizes(
+    model: CharacteristicModel,
+    params: Floats,
+    maturities: Floats,
+    lines: NDArray[np.intp],
+    n_probes: int,
+) -> Floats:
+    """Logarithm of |phi / (u^2 + 1/4)| on lines of the fan: (t, n, n_lines, n_probes)."""
+    u = _FAN[lines, :n_probes]
     with np.errstate(all="ignore"):
-        kernel = model.kernel(_FAN.ravel() - 0.5j, params)
-        log_phi, _ = kernel(maturities[:, None, None])
-    sizes = log_phi.real.reshape(len(maturities), len(params), *_FAN.shape) + _LOG_FAN_WEIGHT
-    sizes[np.isnan(sizes)] = np.inf
-    return sizes
+        log_phi, _ = model.kernel(u.ravel() - 0.5j, params)(maturities[:, None, None])
+    sizes = log_phi.real.reshape(len(maturities), len(params), *u.shape)
+    return sizes + _LOG_FAN_WEIGHT[lines, :n_probes]
 
 
 def _tilted(sizes: Floats, k: Floats) -> Floats:
@@ -313,14 +378,19 @@ def _pointwise_terms(
     Yields rows that share a line, its step, their terms and the derivatives of log phi.
     """
     time = np.full((1, 1, 1), maturity)
-    sizes = _log_sizes(model, params, time.ravel())[0]
+    sizes = _log_sizes(model, params, time.ravel(), np.arange(len(FAN)), len(PROBES))[0]
+    sizes[np.isnan(sizes)] = np.inf
     choice = choose(profile(_tilted(sizes, k[:, None])))
-    for key, rows in _groups(choice, np.ones(len(k), dtype=bool)):
-        u, weight = nodes(*key)
+    for angle in np.unique(choice.angle):
+        rows = np.flatnonzero(choice.angle == angle)
+        step = choice.step[rows].max()
+        length = (SIZES[choice.size[rows]] * STEPS[choice.step[rows]]).max()
+        size = min(int(np.searchsorted(SIZES, length / STEPS[step])), len(SIZES) - 1)
+        u, weight = nodes(int(angle), int(step), size)
         with np.errstate(all="ignore"):
             log_phi, slopes = model.kernel(u - 0.5j, params[rows], gradient)(time)
             terms = weight * np.exp(log_phi[0] + k[rows, None] * (1j * u - 0.5))
-        yield rows, STEPS[key[1]], terms, slopes
+        yield rows, float(STEPS[step]), terms, slopes
 
 
 def _pointwise(
