@@ -76,6 +76,7 @@ def test_calibrates_bundled_quotes(run, tmp_path):
     assert "in implied-vol points" in out
     assert "converged: " in out
     assert "ranking" not in out
+    assert f"picture: {picture}" in out
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 

@@ -74,6 +74,7 @@ def calibrate(arguments: Namespace) -> dict[str, Any]:
         "loss": arguments.loss,
         "weights": arguments.weights,
         "fits": [record for record, _ in fits],
+        "picture": arguments.plot,
     }
 
 

@@ -17,6 +17,9 @@ def calibration_report(result: dict[str, Any]) -> Iterator[str]:
     if len(result["fits"]) > 1:
         yield ""
         yield from _ranking(result)
+    if result["picture"]:
+        yield ""
+        yield f"picture: {result['picture']}"
     if all(fit["loss"] is None for fit in result["fits"]):
         return
     yield ""
