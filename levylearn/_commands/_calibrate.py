@@ -124,14 +124,14 @@ def _fit(name: str, chain: QuoteChain, settings: dict[str, Any]) -> tuple[dict[s
     """Calibrate one model; return its record and its surface."""
     X = chain.prices[None, :]
     start = time.perf_counter()
-    # A warning speaks of rows: of several models it has to say which.
+    # A warning speaks of rows: of several models it has to say which, and once.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         calibrator = LeastSquaresCalibrator(ContourPricer(name, chain.grid), **settings).fit(X)
         result = calibrator.calibrate(X)
     seconds = time.perf_counter() - start
-    for warning in caught:
-        warnings.warn(f"{name}: {warning.message}", warning.category, stacklevel=2)
+    for message, category in dict.fromkeys((str(w.message), w.category) for w in caught):
+        warnings.warn(f"{name}: {message}", category, stacklevel=2)
     surface = result.surfaces[0]
     record = {
         "model": name,
