@@ -79,8 +79,8 @@ class LBFGSCalibrator(OptimisingCalibrator):
     -----
     The cost is divided by its value at the start, and the coordinates are scaled to make
     the columns of the Jacobian there equally long, so that the tolerances mean the same
-    for all units. Where the model has no price, a line search is told a cost of twice the
-    least one so far, and turns back.
+    for all units. Where the model has no price, a line search is told twice the cost that
+    it began with, and turns back.
 
     References
     ----------
@@ -130,6 +130,8 @@ class _Search:
     ) -> None:
         self.problem, self.rows, self.unit = problem, np.array([row]), cost
         self.cost, self.z = cost, z
+        # Told where there is no price: above anything that a line search accepts.
+        self.ceiling = 2.0
         # A coordinate that changes nothing at the start keeps its unit.
         self.size = np.where(size > 0, size, 1.0)
         space = problem.space
@@ -142,7 +144,7 @@ class _Search:
             jac=True,
             method="L-BFGS-B",
             bounds=np.column_stack([self.low, self.high]),
-            callback=self.stop_if_exact,
+            callback=self.after_step,
             options={
                 "ftol": _TOLERANCE,
                 "gtol": _GRADIENT_TOLERANCE,
@@ -159,7 +161,7 @@ class _Search:
             cost = float(r[0] @ r[0])
             gradient = 2 * (r[0] @ jacobian[0]) / self.size
         if not (np.isfinite(cost) and np.isfinite(gradient).all()):
-            return 2 * self.cost / self.unit, np.zeros_like(x)
+            return self.ceiling, np.zeros_like(x)
         if cost < self.cost:
             self.cost, self.z = cost, z
         return cost / self.unit, gradient / self.unit
@@ -170,7 +172,8 @@ class _Search:
         z = np.clip(x / self.size, space.low, space.high)
         return np.where(x <= self.low, space.low, np.where(x >= self.high, space.high, z))
 
-    def stop_if_exact(self, x: Floats) -> None:
+    def after_step(self, intermediate_result: OptimizeResult) -> None:
+        self.ceiling = 2 * intermediate_result.fun
         if self.cost <= self.problem.exact[self.rows[0]]:
             raise StopIteration
 
