@@ -111,14 +111,14 @@ def log_cf(name, u, maturity, params):
 
 
 def log_cf_gradient(name, u, maturity, params):
-    """Its derivatives, by central differences that keep thirty digits."""
-    with mp.workdps(2 * DIGITS):
+    """Its derivatives, by central differences that keep nearly thirty digits."""
+    with mp.workdps(DIGITS):
         z = mp.mpc(0, 1) * mp.mpc(complex(u))
         T = mp.mpf(float(maturity))
         params = [_exact(value) for value in params]
 
         def partial(j):
-            step = mp.mpf(10) ** -20 * max(abs(params[j]), mp.mpf(10) ** -3)
+            step = mp.mpf(10) ** -15 * max(abs(params[j]), mp.mpf(10) ** -3)
 
             def moved(offset):
                 return _LOG_MOMENT[name](

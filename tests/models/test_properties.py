@@ -9,11 +9,11 @@ from levylearn.models import get_model, list_models
 
 
 @st.composite
-def parameter_sets(draw, model):
-    """One parameter set, anywhere in the calibration box, on the parameters' scales."""
+def parameter_sets(draw, model, box="calibration"):
+    """One parameter set, anywhere in a box of the model, on the parameters' scales."""
     values = []
     for parameter in model.parameters:
-        low, high = parameter.bounds
+        low, high = parameter.bounds if box == "calibration" else parameter.market_range
         if parameter.scale == "log":
             values.append(np.exp(draw(st.floats(np.log(low), np.log(high)))))
         else:
