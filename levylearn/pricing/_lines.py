@@ -89,7 +89,8 @@ def profile(log_size: Floats) -> Profile:
     largest = np.where(returns.any(axis=-1) & (FAN != 0), np.inf, log_size.max(axis=-1))
     length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]
     # Single precision is plenty for a choice, and halves its cost.
-    return Profile(largest.astype(np.float32), length.astype(np.float32))
+    with np.errstate(over="ignore"):  # a line that large is out either way
+        return Profile(largest.astype(np.float32), length.astype(np.float32))
 
 
 def choose(profile: Profile) -> Choice:
