@@ -250,9 +250,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _surfaces(self, X: ArrayLike) -> Floats:
         check_is_fitted(self)
-        return validate_data(
-            self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
-        )
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
     def _draw_candidates(self, n_quotes: int) -> None:
         """Price the points of the box from which every surface takes its starts."""
@@ -368,7 +366,10 @@ def _progress(chunks: list[slice], verbose: int) -> Any:
 
 def _market_centre(pricer: Any) -> Floats:
     if not hasattr(pricer, "model"):
-        raise ValueError(f"y is required: {type(pricer).__name__} learns from parameters.")
+        raise ValueError(
+            f"{type(pricer).__name__} learns from parameters: the calibrator requires y to be "
+            "passed, but the target y is None."
+        )
     ranges = np.array([p.market_range for p in get_model(pricer.model).parameters])
     return ranges.mean(axis=1)[None, :]
 
