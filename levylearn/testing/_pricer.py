@@ -163,9 +163,10 @@ def _pricing_has_no_memory(case: _PricerContract) -> None:
     params.flags.writeable = False
     before = content_hash(vars(case.fitted))
     first = case.fitted.transform(params)
-    case.fitted.price_and_jacobian(params)
-    case.require_close("transform, again,", case.fitted.transform(params), first, 0.0)
+    case.fitted.price_and_jacobian(params[::-1])
+    case.fitted.transform(params[:1])
     case.require(content_hash(vars(case.fitted)) == before, "Its attributes have changed.")
+    case.require_close("transform, again,", case.fitted.transform(params), first, 0.0)
 
 
 def _rows_are_independent(case: _PricerContract) -> None:
