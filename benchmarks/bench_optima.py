@@ -42,7 +42,7 @@ LOSSES = {
     "implied-volatility error, vol points": "implied_vol",
 }
 _HESTON = {"v0": (1e-4, 0.5), "kappa": (0.05, 20), "theta": (1e-4, 0.5), "sigma": (0.05, 5)}
-_WIDE_HESTON = {"v0": (1e-4, 1), "kappa": (0.05, 50), "theta": (1e-4, 1), "sigma": (0.05, 10)}
+_WIDE_HESTON = {"v0": (1e-5, 1), "kappa": (0.01, 50), "theta": (1e-5, 1), "sigma": (0.01, 10)}
 _JUMPS = {"muj": (-1, 0.5), "sigmaj": (0.005, 1)}
 _WIDE_JUMPS = {"muj": (-2, 1), "sigmaj": (1e-4, 1.5)}
 

@@ -9,6 +9,7 @@ from scipy.optimize import OptimizeResult, minimize
 from levylearn.calibration._levenberg_marquardt import Minimum, decomposed
 from levylearn.calibration._optimiser import OptimisingCalibrator
 from levylearn.calibration._problem import CalibrationProblem
+from levylearn.calibration._search import Effort
 from levylearn.calibration._status import CalibrationStatus
 
 __all__ = ["LBFGSCalibrator"]
@@ -101,7 +102,9 @@ class LBFGSCalibrator(OptimisingCalibrator):
     array([[ 0.2,  0.4, -0.2]])
     """
 
-    def _local(self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]) -> Minimum:
+    def _local(
+        self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort
+    ) -> Minimum:
         cost, triangle, _ = _decomposed(problem, z, problems)
         status = np.where(
             np.isfinite(cost), CalibrationStatus.CONVERGED, CalibrationStatus.NO_START
@@ -112,7 +115,7 @@ class LBFGSCalibrator(OptimisingCalibrator):
         for i in np.flatnonzero(status == CalibrationStatus.CONVERGED):
             size = np.linalg.norm(triangle[i], axis=0) / np.sqrt(cost[i])
             search = _Search(problem, problems[i], cost[i], z[i], size)
-            result = search.run(self.max_evaluations)
+            result = search.run(effort)
             z[i] = search.z
             evaluations[i] += result.nfev
             if result.status == _BUDGET_SPENT:
@@ -137,7 +140,7 @@ class _Search:
         space = problem.space
         self.low, self.high = space.low * self.size, space.high * self.size
 
-    def run(self, max_evaluations: int) -> OptimizeResult:
+    def run(self, effort: Effort) -> OptimizeResult:
         return minimize(
             self.evaluate,
             np.clip(self.z * self.size, self.low, self.high),
@@ -148,8 +151,8 @@ class _Search:
             options={
                 "ftol": _TOLERANCE,
                 "gtol": _GRADIENT_TOLERANCE,
-                "maxfun": max_evaluations,
-                "maxiter": max_evaluations,
+                "maxfun": effort.max_evaluations,
+                "maxiter": effort.max_evaluations,
             },
         )
 

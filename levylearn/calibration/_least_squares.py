@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from levylearn.calibration._levenberg_marquardt import Minimum, minimise
 from levylearn.calibration._optimiser import OptimisingCalibrator
 from levylearn.calibration._problem import CalibrationProblem
+from levylearn.calibration._search import Effort
 
 __all__ = ["LeastSquaresCalibrator"]
 
@@ -15,7 +16,98 @@ Floats = NDArray[np.float64]
 
 
 class LeastSquaresCalibrator(OptimisingCalibrator):
-    def _local(self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]) -> Minimum:
+    r"""Least squares by Levenberg-Marquardt on the analytic Jacobian, all surfaces at once.
+
+    Every surface is compared with candidates whose prices are computed once, in `fit`; the
+    search starts from the nearest of them. If the fit is not exact it is repeated from the
+    others, and the best optimum is kept.
+
+    Parameters
+    ----------
+    pricer : pricer
+        The forward map, as :class:`levylearn.pricing.ContourPricer`.
+    loss : {"price", "relative_price", "vega_price", "implied_vol"}, default="price"
+        What the residuals are differences of: prices in the unit of the pricer's output,
+        prices over the quotes, prices over Black's vega at the quotes, or implied
+        volatilities. With ``"implied_vol"``, quotes without one are left out, and the
+        optimum of ``"vega_price"`` is the start.
+    weights : array-like of shape (n_quotes,), default=None
+        Weights of the squared residuals.
+    half_spread : array-like of shape (n_quotes,), default=None
+        Half of each quote's bid-ask spread, in the unit of the surfaces. If given,
+        residuals are measured in it, and are zero inside it.
+    bounds : mapping of str to (low, high), default=None
+        Bounds of parameters, instead of those of the model.
+    fixed : mapping of str to float, default=None
+        Parameters that are held fixed.
+    n_starts : int, default=32
+        Starting points for every surface that its first one does not reproduce.
+    n_candidates : int, default=256
+        Number of points in the market range, and again in the box, from which starting
+        points are taken.
+    max_evaluations : int, default=200
+        Surfaces priced, with their Jacobian, for one start.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the candidates, a scrambled Sobol sequence.
+    n_jobs : int or None, default=None
+        Processes that share the surfaces.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Attributes
+    ----------
+    pricer_ : pricer
+        The fitted pricer.
+    parameter_names_ : tuple of str
+        Names of the parameters, in column order.
+    n_features_in_ : int
+        Number of quotes.
+    feature_names_in_ : ndarray of str
+        Names of the quotes, if `fit` saw any.
+
+    See Also
+    --------
+    LBFGSCalibrator : The same problem by a classical method.
+    SurfaceRegressor : Quotes as samples.
+
+    Notes
+    -----
+    The method is that of Levenberg and Marquardt, with damping by Nielsen's rule, steps
+    projected on the box, and geodesic acceleration along bent valleys. Standard errors come
+    from the Gauss-Newton matrix; they are local, and know nothing of other optima.
+
+    References
+    ----------
+    Marquardt, D. (1963). An algorithm for least-squares estimation of nonlinear parameters.
+    SIAM Journal on Applied Mathematics 11, 431-441.
+
+    Nielsen, H. (1999). Damping parameter in Marquardt's method. Technical University of
+    Denmark, IMM-REP-1999-05.
+
+    Transtrum, M. and Sethna, J. (2012). Improvements to the Levenberg-Marquardt algorithm
+    for nonlinear least-squares minimization. arXiv:1201.5885.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.calibration import LeastSquaresCalibrator
+    >>> from levylearn.market import OptionGrid
+    >>> from levylearn.pricing import ContourPricer
+    >>> grid = OptionGrid(strikes=[80, 90, 100, 110, 120], maturities=[0.25, 1.0])
+    >>> params = np.array([[0.2, 0.4, -0.2], [0.3, 0.2, -0.1]])
+    >>> pricer = ContourPricer("variance_gamma", grid).fit(params)
+    >>> surfaces = pricer.transform(params)
+    >>> calibrator = LeastSquaresCalibrator(pricer).fit(surfaces)
+    >>> calibrator.predict(surfaces).round(6)
+    array([[ 0.2,  0.4, -0.2],
+           [ 0.3,  0.2, -0.1]])
+    >>> calibrator.calibrate(surfaces).message[0]
+    'The quotes are reproduced to rounding error.'
+    """
+
+    def _local(
+        self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort
+    ) -> Minimum:
         space = problem.space
         return minimise(
             problem.residuals,
@@ -25,5 +117,6 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
             space.high,
             space.width,
             problem.exact[problems],
-            self.max_evaluations,
+            effort.max_evaluations,
+            effort.tolerance,
         )

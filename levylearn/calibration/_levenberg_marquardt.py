@@ -26,11 +26,12 @@ Ints = NDArray[np.intp]
 _RUNNING = -1
 _FIRST_DAMPING = 1e-3
 _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
-# Relative decrease of the sum of squares below which a fit no longer improves.
-_TOLERANCE = 1e-11
 # How far along a step its bend is measured, how long the bend may be against the step, and
 # how long the step may be against the widths of the coordinates.
 _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
+
+# How often a step is computed anew because it would leave the box.
+_PASSES = 4
 
 
 class Residuals(Protocol):
@@ -75,6 +76,7 @@ def minimise(
     width: Floats,
     exact: Floats,
     max_evaluations: int,
+    tolerance: float,
 ) -> Minimum:
     """Minimise sums of squared residuals within a box.
 
@@ -94,6 +96,8 @@ def minimise(
         Costs at which a fit counts as exact.
     max_evaluations : int
         Evaluations allowed for each point.
+    tolerance : float
+        Relative decrease of the cost in one step below which a fit no longer improves.
 
     Returns
     -------
@@ -110,7 +114,7 @@ def minimise(
     rows = np.flatnonzero(status == _RUNNING)
     state = state.take(rows)
     while len(rows):
-        state, ended = _iterate(residuals, state, problems[rows], low, high, width)
+        state, ended = _iterate(residuals, state, problems[rows], low, high, width, tolerance)
         evaluations[rows] += 1
         ended[state.cost <= exact[rows]] = CalibrationStatus.EXACT
         spent = (ended == _RUNNING) & (evaluations[rows] >= max_evaluations)
@@ -135,13 +139,19 @@ def _start(residuals: Residuals, z: Floats, problems: Ints, width: Floats) -> _S
 
 
 def _iterate(
-    residuals: Residuals, state: _State, problems: Ints, low: Floats, high: Floats, width: Floats
+    residuals: Residuals,
+    state: _State,
+    problems: Ints,
+    low: Floats,
+    high: Floats,
+    width: Floats,
+    tolerance: float,
 ) -> tuple[_State, Ints]:
     """Try one step of every problem; return the new state, and why those ended that did."""
-    reduced, held, step = _damped_step(state, low, high, width)
+    reduced, pinned, step = _damped_step(state, low, high, width)
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
-    bend = _bend(residuals, state, problems, reduced, held, step)
+    bend = _bend(residuals, state, problems, reduced, pinned, step)
     z = np.clip(state.z + step + bend, low, high)
 
     r, jacobian = residuals(z, problems)
@@ -149,7 +159,7 @@ def _iterate(
     decrease = state.cost - cost
     accepted = decrease > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        gain = np.clip(decrease / predicted, 0.0, 1.0)
+        gain = np.clip(decrease / np.maximum(predicted, 0.0), 0.0, 1.0)
         left = np.clip(cost / state.cost, 1e-3, 1.0)
     # Nielsen's rule; faster where the residuals vanish, for quadratic convergence.
     eased = np.minimum(np.clip(1 - (2 * gain - 1) ** 3, 1 / 3, 2.0), left)
@@ -165,8 +175,8 @@ def _iterate(
         np.maximum(damping, _LEAST_DAMPING),
         growth,
     )
-    small = predicted <= _TOLERANCE * state.cost
-    small &= ~accepted | (decrease <= _TOLERANCE * state.cost)
+    small = np.abs(predicted) <= tolerance * state.cost
+    small &= ~accepted | (decrease <= tolerance * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
     return new, ended
 
@@ -174,20 +184,41 @@ def _iterate(
 def _damped_step(
     state: _State, low: Floats, high: Floats, width: Floats
 ) -> tuple[Floats, NDArray[np.bool_], Floats]:
-    """Step of the parameters that are not held at a bound, with the matrix it comes from."""
-    n, q = state.z.shape
+    """Step within the box, the parameters that it pins to a bound, and the matrix it solved.
+
+    Parameters at a bound that they press against stay there; those that the step would take
+    beyond one go up to it, and the step of the others is computed anew.
+    """
     gradient = (np.swapaxes(state.triangle, 1, 2) @ state.target[..., None])[..., 0]
-    held = ((state.z <= low) & (gradient > 0)) | ((state.z >= high) & (gradient < 0))
+    pinned = ((state.z <= low) & (gradient > 0)) | ((state.z >= high) & (gradient < 0))
+    step = np.zeros_like(state.z)
+    for _ in range(_PASSES):
+        reduced, free = _damped_solution(state, pinned, np.where(pinned, step, 0.0))
+        length = np.abs(free / width).max(axis=1, keepdims=True)
+        free *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
+        step = np.where(pinned, step, free)
+        z = state.z + step
+        beyond = ~pinned & ((z < low) | (z > high))
+        step = np.clip(z, low, high) - state.z
+        if not beyond.any():
+            break
+        pinned = pinned | beyond
+    return reduced, pinned, step
+
+
+def _damped_solution(
+    state: _State, pinned: NDArray[np.bool_], moved: Floats
+) -> tuple[Floats, Floats]:
+    """Least-squares step of the free parameters, and R of its system, given the others'."""
+    n, q = state.z.shape
+    left = state.target + (state.triangle @ moved[..., None])[..., 0]
     stacked = np.zeros((n, 2 * q, q + 1))
-    stacked[:, :q, :q] = np.where(held[:, None, :], 0.0, state.triangle)
-    stacked[:, :q, q] = -state.target
+    stacked[:, :q, :q] = np.where(pinned[:, None, :], 0.0, state.triangle)
+    stacked[:, :q, q] = -left
     stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * state.scale
     system = np.linalg.qr(stacked, mode="r")
     reduced = system[:, :q, :q]
-    step = np.linalg.solve(reduced, system[:, :q, q:])[..., 0]
-    length = np.abs(step / width).max(axis=1, keepdims=True)
-    step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
-    return reduced, held, np.clip(state.z + step, low, high) - state.z
+    return reduced, np.linalg.solve(reduced, system[:, :q, q:])[..., 0]
 
 
 def _bend(
@@ -195,7 +226,7 @@ def _bend(
     state: _State,
     problems: Ints,
     reduced: Floats,
-    held: NDArray[np.bool_],
+    pinned: NDArray[np.bool_],
     step: Floats,
 ) -> Floats:
     """Second-order correction of a step, from the residuals' curvature along it."""
@@ -204,7 +235,7 @@ def _bend(
     curvature = 2 / _PROBE * ((ahead - state.residuals) / _PROBE - slope)
     curvature[~np.isfinite(curvature).all(axis=1)] = 0.0
     force = -0.5 * (np.swapaxes(state.jacobian, 1, 2) @ curvature[..., None])
-    force[held] = 0.0
+    force[pinned] = 0.0
     bend = np.linalg.solve(reduced, np.linalg.solve(np.swapaxes(reduced, 1, 2), force))[..., 0]
     long = np.linalg.norm(bend * state.scale, axis=1) > _MOST_BEND * np.linalg.norm(
         step * state.scale, axis=1

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from levylearn.base import BasePricer
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem
-from levylearn.calibration._search import best_of_starts
+from levylearn.calibration._search import Effort, best_of_starts
 from levylearn.calibration._space import ParameterSpace
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
@@ -61,9 +61,9 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         half_spread: ArrayLike | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
         fixed: Mapping[str, float] | None = None,
-        n_starts: int = 8,
-        n_candidates: int = 512,
-        max_evaluations: int = 100,
+        n_starts: int = 32,
+        n_candidates: int = 256,
+        max_evaluations: int = 200,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -82,7 +82,9 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.verbose = verbose
 
     @abstractmethod
-    def _local(self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]) -> Minimum:
+    def _local(
+        self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort
+    ) -> Minimum:
         """Search from coordinates z, each for the surface that `problems` names."""
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -198,7 +200,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             rmse=_root_mean_square(surfaces - X),
             loss=np.where(found, minimum.cost, np.nan),
             at_bound=at_bound,
-            status=np.array(status),
+            status=np.array(status, dtype=object),
             converged=np.array([code.success for code in status]),
             message=[code.message for code in status],
             n_evaluations=minimum.n_evaluations,
@@ -234,12 +236,15 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
         X = self._surfaces(X)
         minimum = self._calibrate(X)
+        _warn(minimum.status)
         _, deviation, freedom = self._spread(X, minimum, self._at_bound(minimum))
         with np.errstate(invalid="ignore"):
             reach = student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1))[:, None] * deviation
         with np.errstate(over="ignore"):
             ends = [self._space.parameters(minimum.z + sign * reach) for sign in (-1, 1)]
-        return np.stack(ends, axis=2)
+        # What is not a value of the parameter cannot be in its interval.
+        domain = np.array([parameter.domain for parameter in self.pricer_.parameters_])
+        return np.clip(np.stack(ends, axis=2), domain[:, :1], domain[:, 1:])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -289,14 +294,25 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         else:
             starts = self._space.coordinates(initial[rows])[:, None]
 
-        def local(z: Floats, problems: NDArray[np.intp]) -> Minimum:
-            return self._local(problem, z, rows[problems])
+        def local(z: Floats, problems: NDArray[np.intp], effort: Effort) -> Minimum:
+            return self._local(problem, z, rows[problems], effort)
 
-        best = best_of_starts(local, starts, len(rows))
+        best = best_of_starts(local, starts, self.max_evaluations)
         if in_volatility:
-            polished = self._local(self._problem(X, self.loss), best.z, rows)
-            best = polished._replace(n_evaluations=best.n_evaluations + polished.n_evaluations)
+            best = self._polished(X, best, rows)
         return _scattered(best, rows, len(X))
+
+    def _polished(self, X: Floats, best: Minimum, rows: NDArray[np.intp]) -> Minimum:
+        """Minimise errors of volatility from the optimum of those of price over vega.
+
+        Where the model has no volatility at some quote, the latter stays the answer.
+        """
+        problem = self._problem(X, self.loss)
+        polished = self._local(problem, best.z, rows, Effort(self.max_evaluations, 1e-11))
+        failed = polished.status == CalibrationStatus.NO_START
+        for part, before in zip(polished[:-1], best[:-1], strict=True):
+            part[failed] = before[failed]
+        return polished._replace(n_evaluations=best.n_evaluations + polished.n_evaluations)
 
     def _problem(self, X: Floats, loss: str) -> CalibrationProblem:
         return CalibrationProblem(
@@ -318,7 +334,10 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _at_bound(self, minimum: Minimum) -> NDArray[np.bool_]:
         at_bound = np.zeros((len(minimum.z), len(self.parameter_names_)), dtype=bool)
         space = self._space
-        at_bound[:, space.free] = (minimum.z <= space.low) | (minimum.z >= space.high)
+        slack = 1e-6 * (space.high - space.low)
+        at_bound[:, space.free] = (minimum.z <= space.low + slack) | (
+            minimum.z >= space.high - slack
+        )
         return at_bound
 
     def _spread(

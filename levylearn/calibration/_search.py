@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,48 +13,86 @@ from levylearn.calibration._status import CalibrationStatus
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
-# local(z, problems) -> Minimum
-LocalSearch = Callable[[Floats, Ints], Minimum]
 
 
-def best_of_starts(local: LocalSearch, starts: Floats, n_surfaces: int) -> Minimum:
+class Effort(NamedTuple):
+    """How long to search from one start, and for what improvement it is worth going on."""
+
+    max_evaluations: int
+    tolerance: float
+
+
+# local(z, problems, effort) -> Minimum
+LocalSearch = Callable[[Floats, Ints, Effort], Minimum]
+
+# A first look tells which of many starts are worth going on from.
+_LOOK = Effort(max_evaluations=12, tolerance=1e-3)
+_KEPT = 4
+# What is gone on from is only compared with its like: digits are for the best of them.
+_COMPARED = 1e-4
+_FINAL = 1e-11
+
+
+def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> Minimum:
     """Search from the first start of every surface, and from all others where need be.
 
     Most surfaces that a model can reproduce are reproduced from their first start, and
-    nothing is better than exact; only the rest are searched further.
+    nothing is better than exact. For the rest, all other starts are looked at, the better
+    quarter of them is searched, and the best minimum of all is polished.
 
     Parameters
     ----------
     local : callable
-        ``local(z, problems)``.
+        Search from one start for each surface named.
     starts : ndarray of shape (n_surfaces, n_starts, q)
         Starting points, the most promising first.
-    n_surfaces : int
-        Number of surfaces.
+    max_evaluations : int
+        Evaluations allowed for one start.
 
     Returns
     -------
     minimum : Minimum
         One row for each surface; evaluations are summed over its starts.
     """
-    best = local(starts[:, 0], np.arange(n_surfaces))
-    open_ = np.flatnonzero(best.status != CalibrationStatus.EXACT)
-    others = starts[open_, 1:]
+    final = Effort(max_evaluations, _FINAL)
+    best = local(starts[:, 0], np.arange(len(starts)), final)
+    rows = np.flatnonzero(best.status != CalibrationStatus.EXACT)
+    others = starts[rows, 1:]
     if others.size == 0:
         return best
-    problems = np.repeat(open_, others.shape[1])
-    return _better(best, local(others.reshape(-1, others.shape[2]), problems), open_)
+    look = _searched(local, others, rows, _LOOK)
+    n_kept = max(1, others.shape[1] // _KEPT)
+    kept = _take(look, np.argsort(_comparable(look.cost), axis=1)[:, :n_kept])
+    going = _searched(local, kept.z, rows, Effort(max_evaluations, _COMPARED))
+    found = _take(going, _comparable(going.cost).argmin(axis=1)[:, None])
+    candidate = Minimum(*(part[:, 0] for part in found))
+    spent = best.n_evaluations[rows] + look.n_evaluations.sum(1) + going.n_evaluations.sum(1)
 
-
-def _better(first: Minimum, others: Minimum, rows: Ints) -> Minimum:
-    """Replace rows by the best of several other minima each, where that is lower."""
-    n_others = len(others.z) // len(rows)
-    cost = np.where(np.isnan(others.cost), np.inf, others.cost).reshape(len(rows), n_others)
-    pick = np.arange(len(rows)) * n_others + cost.argmin(axis=1)
-    lower = others.cost[pick] < first.cost[rows]
-    out = [np.array(part) for part in first]
-    for whole, part in zip(out, others, strict=True):
-        whole[rows[lower]] = part[pick[lower]]
-    total = others.n_evaluations.reshape(len(rows), n_others).sum(axis=1)
-    out[-1][rows] = first.n_evaluations[rows] + total
+    better = ~(best.cost[rows] <= candidate.cost * (1 + _COMPARED))
+    polished = local(candidate.z[better], rows[better], final)
+    spent[better] += polished.n_evaluations
+    replaced = rows[better][polished.cost < _comparable(best.cost[rows[better]])]
+    chosen = polished.cost < _comparable(best.cost[rows[better]])
+    out = [np.array(part) for part in best]
+    for whole, part in zip(out, polished, strict=True):
+        whole[replaced] = part[chosen]
+    out[-1][rows] = spent
     return Minimum(*out)
+
+
+def _searched(local: LocalSearch, z: Floats, rows: Ints, effort: Effort) -> Minimum:
+    """Search from several starts each: arrays of shape (n_surfaces, n_starts, ...)."""
+    n_starts = z.shape[1]
+    minima = local(z.reshape(-1, z.shape[2]), np.repeat(rows, n_starts), effort)
+    return Minimum(*(part.reshape(len(rows), n_starts, *part.shape[1:]) for part in minima))
+
+
+def _take(minima: Minimum, picked: Ints) -> Minimum:
+    """Of each surface's minima, those at the positions given."""
+    row = np.arange(len(picked))[:, None]
+    return Minimum(*(part[row, picked] for part in minima))
+
+
+def _comparable(cost: Floats) -> Floats:
+    """Costs, infinite where there is none."""
+    return np.where(np.isnan(cost), np.inf, cost)

@@ -51,6 +51,13 @@ class ParameterSpace:
                     )
         self.names = names
         self.free = np.array([j for j, name in enumerate(names) if name not in fixed])
+        for parameter in parameters:
+            value = fixed.get(parameter.name)
+            if value is not None and not parameter.contains(np.array([value], dtype=float))[0]:
+                raise ValueError(
+                    f"fixed {parameter.name} must be in its domain {parameter.domain_text}; "
+                    f"got {value}."
+                )
         if not len(self.free):
             raise ValueError("fixed holds every parameter: there is nothing to calibrate.")
         self.template = np.array([fixed.get(name, np.nan) for name in names], dtype=float)
@@ -72,8 +79,7 @@ class ParameterSpace:
 
     def coordinates(self, params: Floats) -> Floats:
         """Coordinates (n, q) of parameter sets (n, p), moved into the box."""
-        inside = np.clip(self._scaled(params[:, self.free]), self.low, self.high)
-        return inside
+        return np.clip(self._scaled(params[:, self.free]), self.low, self.high)
 
     def parameters(self, z: Floats) -> Floats:
         """Parameter sets (n, p) at coordinates (n, q)."""
