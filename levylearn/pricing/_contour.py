@@ -79,8 +79,8 @@ class ContourPricer(BasePricer):
     >>> grid = OptionGrid(strikes=[90, 100, 110], maturities=[1.0], rate=0.1)
     >>> params = np.array([[0.12, 0.2, -0.14]])
     >>> pricer = ContourPricer("variance_gamma", grid).fit(params)
-    >>> pricer.transform(params)[0, :2].round(9)
-    array([19.099354724, 11.37002781 ])
+    >>> pricer.transform(params)[0, :2]
+    array([19.09935472, 11.37002781])
     >>> bool(np.all(pricer.error_estimate(params) < 1e-8))
     True
     """
