@@ -143,6 +143,7 @@ def _power_remainder(x: Array, Y: Array, gradient: bool = False) -> tuple[Array,
     xp = array_namespace(x, Y)
     low = Y < 0.5
     w = xp.where(low, Y, Y - 1)
+    w = xp.where(xp.abs(w) < 1e-200, 0.0, w)  # dividing by less would overflow
     divisor = xp.where(low, Y - 1, Y)
     factor = xp.where(low, 1.0 + 0j, 1 - x)
     log = log1p(-x)

@@ -36,10 +36,18 @@ def expm1(z: Array) -> Array:
 
 
 def log1p(z: Array) -> Array:
-    """Return the principal ``log(1 + z)``, accurate near zero."""
+    """Return the principal ``log(1 + z)``, accurate near zero and near -1."""
     xp = array_namespace(z)
     x, y = xp.real(z), xp.imag(z)
-    return join(xp.log1p(x * (2 + x) + y * y) / 2, xp.atan2(y, 1 + x))
+    excess = x * (2 + x) + y * y  # |1 + z|^2 - 1
+    if xp.min(excess) < -0.75:
+        square = (1 + x) * (1 + x) + y * y
+        small = square < 0.25
+        log = xp.log1p(xp.where(small, 0.0, excess))
+        log = xp.where(small, xp.log(xp.where(small, square, 1.0)), log)
+    else:
+        log = xp.log1p(excess)
+    return join(log / 2, xp.atan2(y, 1 + x))
 
 
 def sqrt(z: Array) -> Array:
