@@ -78,6 +78,14 @@ def test_cgmy_at_zero_is_variance_gamma():
     same(log_cf(CGMY(), [C, G, M, 0.0]), log_cf(VarianceGamma(), [sigma, nu, theta]))
 
 
+@pytest.mark.parametrize("Y", [5e-324, -1e-310, 1e-150])
+def test_cgmy_next_to_zero(Y):
+    """So near that dividing by Y overflows."""
+    params = np.array([[2.0, 6.0, 9.0, Y], [2.0, 6.0, 9.0, 0.0]])
+    same(*CGMY().log_cf(U, 0.7, params))
+    same(*CGMY().log_cf_gradient(U, 0.7, params))
+
+
 def test_variance_gamma_on_a_steady_clock_is_black_scholes():
     expected = log_cf(BlackScholes(), [0.2])
     same(log_cf(VarianceGamma(), [0.2, 1e-9, 0.0]), expected, rtol=1e-6)
