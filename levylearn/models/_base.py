@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import ArrayLike, NDArray
 
 from levylearn.models._differences import derivatives
+from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
 
 __all__ = ["CharacteristicModel", "LevyModel", "SumModel"]

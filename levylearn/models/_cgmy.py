@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 from scipy.special import digamma, gamma
 
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._complex import expm1, log1p
+from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
 
 __all__ = ["CGMY"]

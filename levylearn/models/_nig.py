@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from array_api_compat import array_namespace
-
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._complex import sqrt
+from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
 
 __all__ = ["NIG"]

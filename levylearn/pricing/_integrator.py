@@ -15,6 +15,7 @@ line are summed together, as one matrix product with a fixed table of weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,8 @@ from levylearn.pricing._lines import (
     Complex,
     Floats,
     Profile,
-    last_true,
     choose,
+    last_true,
     line,
     nodes,
     profile,
@@ -152,7 +153,8 @@ class ContourIntegrator:
         n_bands = len(self.bands)
         last = np.tile(np.maximum(last[:n_bands], last[n_bands:]), (2, 1))
         row = np.indices(last.shape, sparse=True)
-        split = np.nan_to_num(-log_phi.imag[*row, last] / u[last], posinf=0.0, neginf=0.0)
+        split = -log_phi.imag[*row, last] / u[last]
+        split[~np.isfinite(split)] = 0.0
         overflow = _OVERFLOW / np.maximum(np.abs(split), 1e-300)
         before = np.maximum(np.searchsorted(u, overflow) - 1, 0)
         left_to_decay = log_size[*row, before] - LOG_TOLERANCE
@@ -189,7 +191,8 @@ class ContourIntegrator:
     def _parts(self, rows: NDArray[np.intp], band: slice, n_nodes: int) -> list[NDArray[np.intp]]:
         """Split rows so that the arrays of one part stay in the processor's cache."""
         n_terms = len(rows) * (band.stop - band.start) * n_nodes
-        return np.array_split(rows, min(len(rows), 1 + n_terms // _TERMS_AT_ONCE))
+        n_parts = min(len(rows), 1 + n_terms // _TERMS_AT_ONCE)
+        return [rows] if n_parts == 1 else np.array_split(rows, n_parts)
 
     def _profiles(
         self, sizes: Floats, split: Floats, distance: Floats, right: Bools, left: Bools
@@ -199,7 +202,7 @@ class ContourIntegrator:
         A line bent upwards is worst for the least k of its side, one bent downwards
         for the greatest. Each band is looked at from its two ends.
         """
-        starts, stops = np.split(self._ends, 2)
+        starts, stops = self._ends.reshape(2, -1)
         profiles, absent = [], []
         for side in (right, left):
             low = np.minimum.reduceat(np.where(side, distance, np.inf).min(axis=2), starts)
@@ -209,7 +212,9 @@ class ContourIntegrator:
             shift = np.where(_UPWARD, low, high)
             first, last = (
                 profile(_tilted(size, split[end, :, None] + shift))
-                for end, size in zip((starts, stops), np.split(sizes, 2), strict=True)
+                for end, size in zip(
+                    (starts, stops), (sizes[: len(starts)], sizes[len(starts) :]), strict=True
+                )
             )
             log_size = np.where(nothing, -np.inf, np.maximum(first.log_size, last.log_size))
             length = np.where(nothing, 0.0, np.maximum(first.length, last.length))
@@ -356,14 +361,17 @@ def _groups(choice: Choice, taken: Bools) -> Iterator[tuple[list[int], NDArray[n
     keys = np.ravel_multi_index(labels, sizes)
     order = np.argsort(keys, kind="stable")
     cuts = np.flatnonzero(np.diff(keys[order])) + 1
-    for member in np.split(order, cuts) if len(order) else []:
+    starts = [0, *cuts.tolist(), len(order)] if len(order) else []
+    for start, stop in pairwise(starts):
+        member = order[start:stop]
         yield [int(label[member[0]]) for label in labels], where[-1][member]
 
 
 def _near_strikes(plan: Plan) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
     """Maturity by maturity, the sets and strikes that are to be summed in logarithms."""
     for t in np.flatnonzero(plan.near.any(axis=(1, 2))):
-        yield int(t), *np.nonzero(plan.near[t])
+        rows, strikes = np.nonzero(plan.near[t])
+        yield int(t), rows, strikes
 
 
 def _pointwise_terms(
@@ -399,8 +407,9 @@ def _pointwise(
     """Integrals and their derivatives (layers, n) for one strike k per parameter set."""
     out = np.empty((1 + gradient * model.n_params, len(k)))
     for rows, _, terms, slopes in _pointwise_terms(model, params, maturity, k, gradient):
-        for layer, factor in enumerate([1.0, *slopes]):
-            out[layer, rows] = (terms * factor).sum(axis=-1).real
+        out[0, rows] = terms.sum(axis=-1).real
+        for layer, slope in enumerate(slopes, start=1):
+            out[layer, rows] = (terms * slope).sum(axis=-1).real
     return out
 
 
@@ -410,32 +419,33 @@ def _pointwise_errors(
     """Estimated errors (n,) of the integrals of `_pointwise`."""
     out = np.empty(len(k))
     for rows, step, terms, _ in _pointwise_terms(model, params, maturity, k):
-        sums = (every * terms[:, ::every].sum(axis=-1).real for every in (1, 2, 4))
+        sums = [every * terms[:, ::every].sum(axis=-1).real for every in (1, 2, 4)]
         size = np.abs(terms)
-        out[rows] = _error(*sums, size.sum(axis=-1), size[:, -1] / step)
+        out[rows] = _error(sums, size.sum(axis=-1), size[:, -1] / step)
     return out
 
 
 def _errors(phi: Complex, table: Floats, step: float) -> Floats:
     """Estimated errors of the sums over nodes of phi with a table of weights."""
     pairs = table.reshape(len(table), -1, 2, table.shape[-1])
-    sums = (
+    sums = [
         every
         * np.ascontiguousarray(phi[..., ::every]).view(np.float64)
         @ pairs[:, ::every].reshape(len(table), -1, table.shape[-1])
         for every in (1, 2, 4)
-    )
+    ]
     size, weight = np.abs(phi), np.hypot(pairs[:, :, 0], pairs[:, :, 1])
     tail = size[..., -1:] * weight[:, None, -1] / step
-    return _error(*sums, size @ weight, tail)
+    return _error(sums, size @ weight, tail)
 
 
-def _error(full: Floats, half: Floats, quarter: Floats, size: Floats, tail: Floats) -> Floats:
-    """Error of a trapezoid sum, from those with two and four times its step.
+def _error(sums: list[Floats], size: Floats, tail: Floats) -> Floats:
+    """Error of the first of three trapezoid sums, with steps h, 2h and 4h.
 
     For analytic integrands the error at step h is exp(-c/h): its decrease from the
     coarser sums, continued, gives that of the finest.
     """
+    full, half, quarter = sums
     coarse, coarser = np.abs(full - half), np.abs(half - quarter)
     decrease = np.minimum(coarse / np.maximum(coarser, 1e-300), 1.0)
     return coarse * decrease**2 + tail + _ROUNDING * (1.0 + size)

@@ -37,7 +37,9 @@ STEPS = 0.32 * 2.0 ** (-np.arange(37) / 6)
 SIZES = np.concatenate(
     [np.arange(8, 64, 8), np.arange(64, 256, 16), np.arange(256, 513, 64), [768, 1024, 1536, 2048]]
 )
-PROBES = np.concatenate([[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]])
+PROBES = np.concatenate(
+    [[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]]
+)
 
 # 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
 _GAPS = 2 * np.pi * (ANGLES[:, None] - FAN[None, :])
@@ -61,7 +63,7 @@ class Choice(NamedTuple):
     cost: Floats
 
 
-def line(y: Floats, angle: float | Floats) -> tuple[Complex, Complex]:
+def line(y: Floats, angle: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[Any]]:
     """Points u(y) of bent lines, and the weight du/dy / (u^2 + 1/4) there."""
     s = y + 1j * np.asarray(angle)
     u = _SCALE * np.sinh(s)
@@ -115,7 +117,7 @@ def choose(profile: Profile) -> Choice:
     return Choice(angle, index, size, np.where(length > 0, cost, 0.0))
 
 
-def _widest(gaps: Floats, reach: Floats) -> Floats:
+def _widest(gaps: NDArray[Any], reach: NDArray[Any]) -> NDArray[Any]:
     """Largest product with one of the lines of the fan, for each line that may be taken."""
     widest = gaps[:, 0] * reach[..., :1]
     for j in range(1, len(FAN)):
