@@ -89,3 +89,36 @@ def test_units():
     at_the_money = np.flatnonzero((GRID.strike == 100) & (GRID.maturity == 0.5))[0]
     ratio = errors["implied_vol"][:3] / errors["forward_price"][:3]
     assert np.all((ratio[:, at_the_money] > 1) & (ratio[:, at_the_money] < 10))
+
+
+def on_the_real_axis(name, params, strike):
+    """A call over forward by brute force, for integrands that do not oscillate much."""
+    y = np.linspace(-18, 18, 200_001)
+    u, weight = 1e-3 * np.sinh(y), 1e-3 * np.cosh(y) * (y[1] - y[0]) / (2 * np.pi)
+    k = -np.log(strike)
+    with np.errstate(all="ignore"):
+        phi = np.exp(get_model(name).log_cf(u - 0.5j, 2.0, np.array([params]))[0])
+    terms = phi * np.exp(1j * u * k - k / 2) * weight / (u * u + 0.25)
+    return 1 - np.nansum(terms).real
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("cgmy", (14.55239475, 0.43982393, 2.99245019, -0.46842851)),
+        ("merton", (0.54313996, 20.88762066, -1.53234504, 0.04380661)),
+        ("kou", (0.04377502, 14.91073423, 0.20775266, 3.19636622, 0.262878)),
+        ("bates", (0.104, 1.045, 0.00105, 0.503, 0.758, 17.35, 0.6214, 0.018)),
+    ],
+)
+@pytest.mark.xfail(
+    strict=True,
+    reason="far corners of the calibration boxes, where two years of variance are enormous: no "
+    "line is laid at 2 years because the integrand is negligible at 10, or a line is cut short",
+)
+def test_enormous_variance(name, params):
+    grid = OptionGrid([1.6], [2.0, 10.0], spot=1.0)
+    pricer = ContourPricer(name, grid, "forward_price").fit([params])
+    true = abs(pricer.transform([params])[0, 0] - on_the_real_axis(name, params, 1.6))
+    assert true < 1e-9
+    assert pricer.error_estimate([params])[0, 0] >= 0.1 * true
