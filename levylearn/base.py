@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 # Parameter sets priced at a time are as many as fill arrays of about this many numbers.
 _CHUNK_NUMBERS = 500_000
 _MAX_CHUNK = 512
+# Time values below this fraction of the forward are rounding error.
+_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 
 
 class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -134,7 +136,9 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             If a parameter is outside its domain.
         """
         check_is_fitted(self)
-        return self.evaluate(self.model_.validate(params), gradient=True)
+        surfaces, jacobian = self.evaluate(self.model_.validate(params), gradient=True)
+        assert jacobian is not None
+        return surfaces, jacobian
 
     def error_estimate(self, params: ArrayLike) -> Floats:
         """Estimate the absolute error of each price.
@@ -262,10 +266,10 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return values, slopes
 
     def _implied_volatility(self, calls: Floats) -> Floats:
-        """Volatilities from the out-of-the-money side; NaN without time value."""
+        """Volatilities from the out-of-the-money side; NaN where rounding hides its value."""
         ratio = self.grid.strike / self.grid.forward
         values = np.where(ratio >= 1, calls, calls - 1 + ratio)
-        values = np.where(values > 0, values, np.nan)
+        values = np.where(values > _ROUNDING, values, np.nan)
         side = np.where(ratio >= 1, "call", "put")
         return implied_volatility(values, 1.0, ratio, self.grid.maturity, option_type=side)
 

@@ -29,8 +29,8 @@ class ContourPricer(BasePricer):
     integrand decays and does not oscillate, and summed by the trapezoid rule, which then
     converges exponentially. Angle, step and number of nodes are chosen for every parameter
     set, band of maturities and side of the strikes from the size of the integrand on a fan
-    of lines. Prices are right to about 1e-14 of the forward for every built-in model;
-    :meth:`error_estimate` tells where they are not.
+    of lines. Prices of every built-in model are right to 1e-12 of the forward over the market
+    ranges, mostly to 1e-14; :meth:`error_estimate` tells where they are not.
 
     Parameters
     ----------

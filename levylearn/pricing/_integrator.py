@@ -211,7 +211,7 @@ class ContourIntegrator:
             low, high = (np.where(nothing, 0.0, d[..., None]) for d in (low, high))
             shift = np.where(_UPWARD, low, high)
             first, last = (
-                profile(_tilted(size, split[end, :, None] + shift))
+                profile(_tilted(size, split[end, :, None] + shift, split[end, :, None] + low))
                 for end, size in zip(
                     (starts, stops), (sizes[: len(starts)], sizes[len(starts) :]), strict=True
                 )
@@ -261,9 +261,11 @@ class ContourIntegrator:
             phi, _, table = self._evaluate(model, params, item, gradient=False)
             mask = item.side[item.band][:, item.rows]
             with np.errstate(all="ignore"):
-                errors = np.where(mask, _errors(phi, table, STEPS[item.line[1]]), 0.0)
-            # An error can be small by accident at one strike, but not at all of them.
-            worst = errors.max(axis=-1, keepdims=True)
+                levels = _errors(phi, table, STEPS[item.line[1]])
+                # Each can be small by accident at one strike, but not at all of them.
+                worst = _extrapolated(
+                    *(np.where(mask, level, 0.0).max(axis=-1, keepdims=True) for level in levels)
+                )
             target = out[item.band]
             target[:, item.rows] = np.where(mask, worst, target[:, item.rows])
         for t, rows, strikes in _near_strikes(plan):
@@ -348,9 +350,9 @@ def _log_sizes(
     return sizes + _LOG_FAN_WEIGHT[lines, :n_probes]
 
 
-def _tilted(sizes: Floats, k: Floats) -> Floats:
-    """Sizes with the factor exp(iuk - k/2), for k of shape (..., n_fan)."""
-    return sizes - (_FAN.imag + 0.5) * k[..., None]
+def _tilted(sizes: Floats, k: Floats, least: Floats) -> Floats:
+    """Sizes with the factors exp(iuk), for k of shape (..., n_fan), and exp(-k/2) at its least."""
+    return sizes - _FAN.imag * k[..., None] - 0.5 * least[..., None]
 
 
 def _groups(choice: Choice, taken: Bools) -> Iterator[tuple[list[int], NDArray[np.intp]]]:
@@ -388,7 +390,7 @@ def _pointwise_terms(
     time = np.full((1, 1, 1), maturity)
     sizes = _log_sizes(model, params, time.ravel(), np.arange(len(FAN)), len(PROBES))[0]
     sizes[np.isnan(sizes)] = np.inf
-    choice = choose(profile(_tilted(sizes, k[:, None])))
+    choice = choose(profile(_tilted(sizes, k[:, None], k[:, None])))
     for angle in np.unique(choice.angle):
         rows = np.flatnonzero(choice.angle == angle)
         step = choice.step[rows].max()
@@ -421,12 +423,13 @@ def _pointwise_errors(
     for rows, step, terms, _ in _pointwise_terms(model, params, maturity, k):
         sums = [every * terms[:, ::every].sum(axis=-1).real for every in (1, 2, 4)]
         size = np.abs(terms)
-        out[rows] = _error(sums, size.sum(axis=-1), size[:, -1] / step)
+        levels = _error(sums, size.sum(axis=-1), size[:, -1] / step)
+        out[rows] = _extrapolated(*levels)
     return out
 
 
-def _errors(phi: Complex, table: Floats, step: float) -> Floats:
-    """Estimated errors of the sums over nodes of phi with a table of weights."""
+def _errors(phi: Complex, table: Floats, step: float) -> tuple[Floats, Floats, Floats]:
+    """What `_error` returns, for the sums over nodes of phi with a table of weights."""
     pairs = table.reshape(len(table), -1, 2, table.shape[-1])
     sums = [
         every
@@ -439,13 +442,17 @@ def _errors(phi: Complex, table: Floats, step: float) -> Floats:
     return _error(sums, size @ weight, tail)
 
 
-def _error(sums: list[Floats], size: Floats, tail: Floats) -> Floats:
-    """Error of the first of three trapezoid sums, with steps h, 2h and 4h.
-
-    For analytic integrands the error at step h is exp(-c/h): its decrease from the
-    coarser sums, continued, gives that of the finest.
-    """
+def _error(sums: list[Floats], size: Floats, tail: Floats) -> tuple[Floats, Floats, Floats]:
+    """Errors of the trapezoid sums with steps 2h and 4h; cut-off and rounding of that with h."""
     full, half, quarter = sums
-    coarse, coarser = np.abs(full - half), np.abs(half - quarter)
+    return np.abs(full - half), np.abs(half - quarter), tail + _ROUNDING * (1.0 + size)
+
+
+def _extrapolated(coarse: Floats, coarser: Floats, rest: Floats) -> Floats:
+    """Error of the sum with step h, from those of the coarser sums.
+
+    For analytic integrands the error at step h is exp(-c/h): its decrease is continued. The
+    factor covers what oscillates about that law.
+    """
     decrease = np.minimum(coarse / np.maximum(coarser, 1e-300), 1.0)
-    return coarse * decrease**2 + tail + _ROUNDING * (1.0 + size)
+    return 10 * coarse * decrease**2 + rest

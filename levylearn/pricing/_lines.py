@@ -82,13 +82,16 @@ def profile(log_size: Floats) -> Profile:
     """Summarise log |f| on the probes of each line, given as (..., n_fan, n_probes).
 
     An integrand that was negligible and comes back is one whose logarithm turns in the
-    complex plane faster than the probes can see: its line is not to be used. (On the real
-    axis, in the middle of the fan, a characteristic function is bounded.)
+    complex plane faster than the probes can see: its line is not to be used. On the real
+    axis, in the middle of the fan, a characteristic function is bounded; if it comes back
+    there (frequent jumps of nearly one size make it periodic) it is alive that far.
     """
     alive = log_size > LOG_TOLERANCE
     with np.errstate(invalid="ignore"):
         returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
-    largest = np.where(returns.any(axis=-1) & (FAN != 0), np.inf, log_size.max(axis=-1))
+    bent = FAN != 0
+    largest = np.where(returns.any(axis=-1) & bent, np.inf, log_size.max(axis=-1))
+    alive[..., 1:] |= returns & ~bent[:, None]
     length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]
     # Single precision is plenty for a choice, and halves its cost.
     with np.errstate(over="ignore"):  # a line that large is out either way

@@ -111,14 +111,8 @@ def on_the_real_axis(name, params, strike):
         ("bates", (0.104, 1.045, 0.00105, 0.503, 0.758, 17.35, 0.6214, 0.018)),
     ],
 )
-@pytest.mark.xfail(
-    strict=True,
-    reason="far corners of the calibration boxes, where two years of variance are enormous: no "
-    "line is laid at 2 years because the integrand is negligible at 10, or a line is cut short",
-)
 def test_enormous_variance(name, params):
     grid = OptionGrid([1.6], [2.0, 10.0], spot=1.0)
     pricer = ContourPricer(name, grid, "forward_price").fit([params])
     true = abs(pricer.transform([params])[0, 0] - on_the_real_axis(name, params, 1.6))
-    assert true < 1e-9
-    assert pricer.error_estimate([params])[0, 0] >= 0.1 * true
+    assert true < 1e-12  # the brute force itself is no better than 1e-13
