@@ -47,11 +47,14 @@ class LBFGSCalibrator(OptimisingCalibrator):
         Bounds that replace those of the model, by the name of the parameter.
     fixed : dict of str to float, default=None
         Parameters that are held fixed, by name.
-    n_starts : int, default=8
-        How many starting points are searched from, unless the first fits exactly.
-    n_candidates : int, default=512
-        Twice as many points of the box are priced to choose the starts from.
-    max_evaluations : int, default=100
+    n_starts : int or None, default=None
+        Starting points for every surface that its first one does not reproduce; None
+        means 4, because they are searched one after the other.
+    n_candidates : int or None, default=None
+        Number of points in the market range, and again in the box, from which starting
+        points are taken, rounded up to a power of two; None means 32 for each free
+        parameter.
+    max_evaluations : int, default=200
         About how often a surface is priced, with its gradient, from one start. Models of
         six parameters and more want several hundred.
     random_state : int, RandomState instance or None, default=0
@@ -101,6 +104,8 @@ class LBFGSCalibrator(OptimisingCalibrator):
     >>> LBFGSCalibrator(pricer).fit(surfaces).predict(surfaces).round(6)
     array([[ 0.2,  0.4, -0.2]])
     """
+
+    _usual_starts = 4
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort

@@ -40,11 +40,13 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
         Bounds of parameters, instead of those of the model.
     fixed : mapping of str to float, default=None
         Parameters that are held fixed.
-    n_starts : int, default=32
-        Starting points for every surface that its first one does not reproduce.
-    n_candidates : int, default=256
+    n_starts : int or None, default=None
+        Starting points for every surface that its first one does not reproduce; None
+        means 32.
+    n_candidates : int or None, default=None
         Number of points in the market range, and again in the box, from which starting
-        points are taken.
+        points are taken, rounded up to a power of two; None means 32 for each free
+        parameter.
     max_evaluations : int, default=200
         Surfaces priced, with their Jacobian, for one start.
     random_state : int, RandomState instance or None, default=0
@@ -104,6 +106,8 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     >>> calibrator.calibrate(surfaces).message[0]
     'The quotes are reproduced to rounding error.'
     """
+
+    _usual_starts = 32
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort

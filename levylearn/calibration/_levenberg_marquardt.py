@@ -13,7 +13,7 @@ of the steps.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ class _State(NamedTuple):
     growth: Floats
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> _State:
-        return _State(*(part[rows] for part in self))
+        return _State._make(part[rows] for part in self)
 
 
 def minimise(
@@ -125,17 +125,24 @@ def minimise(
             for whole, part in zip(final, state[:3], strict=True):
                 whole[rows[done]] = part[done]
             rows, state = rows[~done], state.take(~done)
-    return Minimum(*final, status, evaluations)
+    return Minimum._make([*final, status, evaluations])
 
 
 def _start(residuals: Residuals, z: Floats, problems: Ints, width: Floats) -> _State:
-    r, jacobian = residuals(z, problems)
+    r, jacobian = _with_jacobian(residuals, z, problems)
     cost, triangle, target = decomposed(r, jacobian)
     size = np.linalg.norm(triangle, axis=(1, 2))
     scale = np.where(size > 0, size, 1.0)[:, None] / width
     n = len(z)
     damping, growth = np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
     return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth)
+
+
+def _with_jacobian(residuals: Residuals, z: Floats, problems: Ints) -> tuple[Floats, Floats]:
+    """Residuals and Jacobian."""
+    r, jacobian = residuals(z, problems)
+    assert jacobian is not None
+    return r, jacobian
 
 
 def _iterate(
@@ -154,7 +161,7 @@ def _iterate(
     bend = _bend(residuals, state, problems, reduced, pinned, step)
     z = np.clip(state.z + step + bend, low, high)
 
-    r, jacobian = residuals(z, problems)
+    r, jacobian = _with_jacobian(residuals, z, problems)
     cost, triangle, target = decomposed(r, jacobian)
     decrease = state.cost - cost
     accepted = decrease > 0
@@ -166,15 +173,11 @@ def _iterate(
     damping = state.damping * np.where(accepted, eased, state.growth)
     growth = np.where(accepted, 2.0, 2 * state.growth)
     tried = _State(z, cost, triangle, target, r, jacobian, state.scale, damping, growth)
-    new = _State(
-        *(
-            np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-            for a, b in zip(tried[:6], state[:6], strict=True)
-        ),
-        state.scale,
-        np.maximum(damping, _LEAST_DAMPING),
-        growth,
+    kept = (
+        np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+        for a, b in zip(tried[:6], state[:6], strict=True)
     )
+    new = _State._make([*kept, state.scale, np.maximum(damping, _LEAST_DAMPING), growth])
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
@@ -216,7 +219,7 @@ def _damped_solution(
     stacked[:, :q, :q] = np.where(pinned[:, None, :], 0.0, state.triangle)
     stacked[:, :q, q] = -left
     stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * state.scale
-    system = np.linalg.qr(stacked, mode="r")
+    system = _triangle(stacked)
     reduced = system[:, :q, :q]
     return reduced, np.linalg.solve(reduced, system[:, :q, q:])[..., 0]
 
@@ -250,8 +253,13 @@ def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     bad = ~(np.isfinite(cost) & np.isfinite(jacobian).all(axis=(1, 2)))
     system = np.concatenate([jacobian, r[..., None]], axis=2)
     system[bad] = 0.0
-    reduced = np.linalg.qr(system, mode="r")
+    reduced = _triangle(system)
     q = jacobian.shape[2]
     if reduced.shape[1] < q:  # fewer quotes than parameters
         reduced = np.pad(reduced, ((0, 0), (0, q - reduced.shape[1]), (0, 0)))
     return np.where(bad, np.inf, cost), reduced[:, :q, :q], reduced[:, :q, q]
+
+
+def _triangle(system: Floats) -> NDArray[Any]:
+    """R of QR decompositions: what NumPy returns in a mode that its type hints ignore."""
+    return np.asarray(np.linalg.qr(system, mode="r"))

@@ -6,7 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -29,6 +29,8 @@ from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_conte
 Floats = NDArray[np.float64]
 
 _ROWS_AT_ONCE = 512
+# Candidates in the market range, and again in the box, for each free parameter.
+_CANDIDATES = 32
 
 
 class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -37,6 +39,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     A subclass implements `_local`, the search from one starting point per surface.
     """
 
+    _usual_starts: ClassVar[int]
+
     _parameter_constraints: dict[str, list[Any]] = {
         "pricer": [HasMethods(["fit", "evaluate", "admissible"])],
         "loss": [StrOptions(set(LOSSES))],
@@ -44,8 +48,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         "half_spread": ["array-like", None],
         "bounds": [Mapping, None],
         "fixed": [Mapping, None],
-        "n_starts": [Interval(Integral, 1, None, closed="left")],
-        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "n_starts": [Interval(Integral, 1, None, closed="left"), None],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
         "max_evaluations": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -61,8 +65,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         half_spread: ArrayLike | None = None,
         bounds: Mapping[str, tuple[float, float]] | None = None,
         fixed: Mapping[str, float] | None = None,
-        n_starts: int = 32,
-        n_candidates: int = 256,
+        n_starts: int | None = None,
+        n_candidates: int | None = None,
         max_evaluations: int = 200,
         random_state: Any = 0,
         n_jobs: int | None = None,
@@ -111,18 +115,21 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         options = {"dtype": np.float64, "ensure_all_finite": "allow-nan"}
         self._y_ndim = 2
         if y is None:
-            X = validate_data(self, X, **options)
+            surfaces = validate_data(self, X, **options)
             params = _market_centre(self.pricer)
         else:
-            X, y = validate_data(self, X, y, multi_output=True, y_numeric=True, **options)
-            self._y_ndim = y.ndim
-            params = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
-        self.pricer_ = clone(self.pricer).set_output(transform="default").fit(params, X)
+            surfaces, target = validate_data(
+                self, X, y, multi_output=True, y_numeric=True, **options
+            )
+            self._y_ndim = target.ndim
+            params = np.asarray(target, dtype=np.float64).reshape(len(surfaces), -1)
+        n_quotes = surfaces.shape[1]
+        self.pricer_ = clone(self.pricer).set_output(transform="default").fit(params, surfaces)
         self.parameter_names_ = tuple(p.name for p in self.pricer_.parameters_)
         self._space = ParameterSpace(self.pricer_.parameters_, self.bounds, self.fixed)
-        self._weights = _per_quote("weights", self.weights, X.shape[1], positive=False)
-        self._half_spread = _per_quote("half_spread", self.half_spread, X.shape[1], positive=True)
-        self._draw_candidates(X.shape[1])
+        self._weights = _per_quote("weights", self.weights, n_quotes, positive=False)
+        self._half_spread = _per_quote("half_spread", self.half_spread, n_quotes, positive=True)
+        self._draw_candidates(n_quotes)
         return self
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -260,7 +267,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _draw_candidates(self, n_quotes: int) -> None:
         """Price the points of the box from which every surface takes its starts."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        z = self._space.sample(self.n_candidates, seed)
+        z = self._space.sample(self.n_candidates or _CANDIDATES * self._space.size, seed)
         params = self._space.parameters(z)
         z = z[self.pricer_.admissible(params)]
         surfaces, _ = self.pricer_.evaluate(self._space.parameters(z))
@@ -322,7 +329,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
         """The candidates that come nearest to each surface: (n, n_starts, q)."""
         costs = problem.screen(self._candidate_surfaces)[rows]
-        n_starts = min(self.n_starts, costs.shape[1])
+        n_starts = min(self.n_starts or self._usual_starts, costs.shape[1])
         nearest = np.argsort(costs, axis=1)[:, :n_starts]
         return self._candidates[nearest]
 

@@ -82,7 +82,8 @@ class CalibrationProblem:
             params, rows = params[inside], problems[inside]
             values, slopes = self.pricer.evaluate(params, gradient=gradient)
             r[inside], derivative = self._distance(values, rows)
-            if gradient:
+            if jacobian is not None:
+                assert slopes is not None
                 slopes = slopes[:, self.space.free] * self.space.slopes(params)[..., None]
                 jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
         return r, jacobian

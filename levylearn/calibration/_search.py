@@ -65,7 +65,7 @@ def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> 
     kept = _take(look, np.argsort(_comparable(look.cost), axis=1)[:, :n_kept])
     going = _searched(local, kept.z, rows, Effort(max_evaluations, _COMPARED))
     found = _take(going, _comparable(going.cost).argmin(axis=1)[:, None])
-    candidate = Minimum(*(part[:, 0] for part in found))
+    candidate = Minimum._make(part[:, 0] for part in found)
     spent = best.n_evaluations[rows] + look.n_evaluations.sum(1) + going.n_evaluations.sum(1)
 
     better = ~(best.cost[rows] <= candidate.cost * (1 + _COMPARED))
@@ -77,20 +77,20 @@ def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> 
     for whole, part in zip(out, polished, strict=True):
         whole[replaced] = part[chosen]
     out[-1][rows] = spent
-    return Minimum(*out)
+    return Minimum._make(out)
 
 
 def _searched(local: LocalSearch, z: Floats, rows: Ints, effort: Effort) -> Minimum:
     """Search from several starts each: arrays of shape (n_surfaces, n_starts, ...)."""
     n_starts = z.shape[1]
     minima = local(z.reshape(-1, z.shape[2]), np.repeat(rows, n_starts), effort)
-    return Minimum(*(part.reshape(len(rows), n_starts, *part.shape[1:]) for part in minima))
+    return Minimum._make(part.reshape(len(rows), n_starts, *part.shape[1:]) for part in minima)
 
 
 def _take(minima: Minimum, picked: Ints) -> Minimum:
     """Of each surface's minima, those at the positions given."""
     row = np.arange(len(picked))[:, None]
-    return Minimum(*(part[row, picked] for part in minima))
+    return Minimum._make(part[row, picked] for part in minima)
 
 
 def _comparable(cost: Floats) -> Floats:

@@ -92,8 +92,12 @@ class ParameterSpace:
         return np.where(self.logarithmic, params[:, self.free], 1.0)
 
     def sample(self, n: int, seed: int) -> Floats:
-        """Coordinates of 2n points: n spread over the market range, n over the whole box."""
-        unit = qmc.Sobol(self.size, seed=seed).random(n)
+        """Coordinates of points, half spread over the market range, half over the box.
+
+        There are at least `n` of either: as many as the next power of two, at which Sobol
+        sequences are balanced.
+        """
+        unit = qmc.Sobol(self.size, seed=seed).random_base2(int(np.ceil(np.log2(n))))
         market = self.market_low + unit * (self.market_high - self.market_low)
         return np.concatenate([market, self.low + unit * (self.high - self.low)])
 

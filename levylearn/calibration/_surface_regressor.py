@@ -48,11 +48,13 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         Bounds that replace those of the model, by the name of the parameter.
     fixed : dict of str to float, default=None
         Parameters that are held fixed, by name.
-    n_starts : int, default=4
-        How many starting points are searched from, unless the first fits exactly.
-    n_candidates : int, default=128
-        Twice as many points of the box are priced to choose the starts from.
-    max_evaluations : int, default=100
+    n_starts : int or None, default=None
+        How many starting points are searched from, unless the first fits exactly; None
+        means 32.
+    n_candidates : int or None, default=None
+        Number of points in the market range, and again in the box, from which starting
+        points are taken; None means 32 for each free parameter.
+    max_evaluations : int, default=200
         How often the quotes are priced, with derivatives, from one start.
     random_state : int, RandomState instance or None, default=0
         Draws the candidates.
@@ -134,8 +136,8 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         "loss": [StrOptions(set(LOSSES))],
         "bounds": [Mapping, None],
         "fixed": [Mapping, None],
-        "n_starts": [Interval(Integral, 1, None, closed="left")],
-        "n_candidates": [Interval(Integral, 1, None, closed="left")],
+        "n_starts": [Interval(Integral, 1, None, closed="left"), None],
+        "n_candidates": [Interval(Integral, 1, None, closed="left"), None],
         "max_evaluations": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -147,9 +149,9 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         loss: str = "implied_vol",
         bounds: Mapping[str, tuple[float, float]] | None = None,
         fixed: Mapping[str, float] | None = None,
-        n_starts: int = 4,
-        n_candidates: int = 128,
-        max_evaluations: int = 100,
+        n_starts: int | None = None,
+        n_candidates: int | None = None,
+        max_evaluations: int = 200,
         random_state: Any = 0,
     ) -> None:
         self.model = model

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from levylearn.calibration import CalibrationStatus, LBFGSCalibrator, LeastSquaresCalibrator
+from levylearn.calibration._search import Effort
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.pricing import ContourPricer
@@ -88,8 +89,8 @@ def search(residuals, start, low=-10.0, high=10.0):
     problem = SimpleNamespace(
         residuals=lambda z, problems: residuals(z), space=space, exact=np.array([1e-20])
     )
-    calibrator = LBFGSCalibrator(PRICER, max_evaluations=500)
-    return calibrator._local(problem, start, np.array([0]))
+    effort = Effort(max_evaluations=500, tolerance=1e-11)
+    return LBFGSCalibrator(PRICER)._local(problem, start, np.array([0]), effort)
 
 
 def rosenbrock(z):

@@ -76,8 +76,33 @@ def test_diagnostics_belong_together(surfaces):
     variance = np.einsum("npp->np", result.covariance)
     assert_allclose(result.standard_error, np.sqrt(variance))
     assert list(result.status) == [CalibrationStatus.CONVERGED] * 3
+    assert all(isinstance(status, CalibrationStatus) for status in result.status)
     assert result.message == [CalibrationStatus.CONVERGED.message] * 3
     assert (result.n_evaluations > 1).all()
+
+
+class RoundedPricer(ContourPricer):
+    """Its price of the last quote is below intrinsic value, as rounding may leave it."""
+
+    def evaluate(self, params, gradient=False):
+        surfaces, slopes = super().evaluate(params, gradient)
+        surfaces[:, -1] = -1e-16
+        if gradient:
+            slopes[:, :, -1] = 0.0
+        return surfaces, slopes
+
+
+def test_volatilities_that_the_model_lacks():
+    X = pricer_of("variance_gamma").transform(TRUTH["variance_gamma"])
+    pricer = RoundedPricer("variance_gamma", GRID)
+    found, expected = (
+        LeastSquaresCalibrator(pricer, loss, n_candidates=32, n_starts=2).fit(X).calibrate(X)
+        for loss in ("implied_vol", "vega_price")
+    )
+    for key in ("parameters", "loss", "status", "rmse"):
+        assert_array_equal(found[key], expected[key])
+    assert found.converged.all()
+    assert_array_equal(found.n_evaluations, expected.n_evaluations + 1)
 
 
 def test_start_given(surfaces):
@@ -124,6 +149,7 @@ def test_hopeless_rows_spoil_no_others(surfaces):
     hopeless = np.array([False, True, False, True, False, False])
     assert_array_equal(np.isnan(result.parameters).all(axis=1), hopeless)
     assert_array_equal(result.status == CalibrationStatus.NO_QUOTES, hopeless)
+    assert all(isinstance(status, CalibrationStatus) for status in result.status)
     assert_array_equal(result.converged, ~hopeless)
     assert_array_equal(np.isnan(result.surfaces).all(axis=1), hopeless)
     assert_allclose(
@@ -246,6 +272,19 @@ def test_intervals_cover(noisy, coverage):
     assert ((intervals[..., 0] < inside) & (inside < intervals[..., 1])).all()
 
 
+def test_intervals_stay_in_the_domain():
+    X = pricer_of("heston").transform(TRUTH["heston"][2:])
+    X += np.random.default_rng(0).normal(0, 0.1, X.shape)
+    calibrator = calibrator_of("heston", n_starts=1).fit(X)
+    (intervals,) = calibrator.predict_interval(X, coverage=0.999999)
+    domain = np.array([parameter.domain for parameter in calibrator.pricer_.parameters_])
+    assert (domain[:, 0] <= intervals[:, 0]).all()
+    assert (intervals[:, 1] <= domain[:, 1]).all()
+    # That of the correlation would go beyond.
+    assert intervals[4, 0] == -1
+    assert intervals[4, 1] > -0.8
+
+
 # -- what it refuses ---------------------------------------------------------------
 
 
@@ -260,6 +299,7 @@ def test_intervals_cover(noisy, coverage):
         ({"weights": np.zeros(21)}, "weights must not all be zero"),
         ({"half_spread": np.zeros(21)}, "half_spread must be finite and positive; entry 0 is 0"),
         ({"bounds": {"kappa": (0, 1)}}, "bounds names 'kappa'"),
+        ({"fixed": {"sigma": -0.2}}, "fixed sigma must be in its domain .*; got -0.2"),
         ({"fixed": {"sigma": 0.2, "nu": 0.2, "theta": 0}}, "fixed holds every parameter"),
         ({"pricer": "contour"}, "'pricer' parameter"),
     ],

@@ -39,7 +39,7 @@ def collinear(z):
     return r, np.tile(np.array([[1.0, 1.0], [2.0, 2.0]]), (len(z), 1, 1))
 
 
-def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200):
+def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200, tolerance=1e-11):
     def residuals(z, problems, gradient=True):
         r, jacobian = function(z)
         return r, jacobian if gradient else None
@@ -48,7 +48,14 @@ def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200):
     n, q = z.shape
     box = [np.broadcast_to(np.asarray(end, dtype=float), q) for end in (low, high)]
     return minimise(
-        residuals, z, np.arange(n), *box, np.full(q, 2.0), np.full(n, exact), max_evaluations
+        residuals,
+        z,
+        np.arange(n),
+        *box,
+        width=np.full(q, 2.0),
+        exact=np.full(n, exact),
+        max_evaluations=max_evaluations,
+        tolerance=tolerance,
     )
 
 
@@ -127,6 +134,14 @@ def test_budget():
     assert_array_equal(found.status, [CalibrationStatus.MAX_EVALUATIONS])
     assert_array_equal(found.n_evaluations, [3])
     assert found.cost[0] < 24.2
+
+
+def test_tolerance():
+    strict = search(rosenbrock, [-1.2, 1.0], high=[0.5, 10.0])
+    loose = search(rosenbrock, [-1.2, 1.0], high=[0.5, 10.0], tolerance=1e-2)
+    assert_array_equal(loose.status, [CalibrationStatus.CONVERGED])
+    assert loose.n_evaluations[0] < strict.n_evaluations[0]
+    assert_allclose(loose.cost, strict.cost, rtol=1e-2)
 
 
 def test_batch_equals_one_by_one():

@@ -89,6 +89,9 @@ def test_fixed_parameters(heston):
         ({"bounds": {"kappa": (3, 1)}}, r"bounds of kappa .*\[0, inf\); got \(3, 1\)"),
         ({"bounds": {"rho": (-2, 0)}}, r"bounds of rho .*\[-1, 1\]; got \(-2, 0\)"),
         ({"bounds": {"kappa": (1, np.nan)}}, "bounds of kappa"),
+        ({"fixed": {"rho": -1.5}}, r"fixed rho must be in its domain \[-1, 1\]; got -1.5"),
+        ({"fixed": {"kappa": -2}}, r"fixed kappa must be .*\[0, inf\); got -2"),
+        ({"fixed": {"v0": np.nan}}, "fixed v0 must be in its domain"),
     ],
 )
 def test_refused(heston, options, message):

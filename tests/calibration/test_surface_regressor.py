@@ -27,6 +27,8 @@ from levylearn.models import VarianceGamma
 from levylearn.pricing import ContourPricer
 
 VG = np.array([[0.2, 0.4, -0.2]])
+# Enough for surfaces that are easy.
+SMALL = {"n_candidates": 32, "n_starts": 2}
 COLUMNS = ["strike", "maturity", "forward", "discount", "option_type"]
 
 
@@ -182,17 +184,26 @@ def test_predicts_contracts_it_has_not_seen(quotes, prices):
 
 def test_predicts_implied_volatility(quotes):
     prices = prices_of("black_scholes", [[0.25]], quotes)
-    regressor = SurfaceRegressor("black_scholes").fit(quotes, prices)
+    regressor = SurfaceRegressor("black_scholes", **SMALL).fit(quotes, prices)
     assert_allclose(regressor.predict_implied_vol(quotes), 0.25, rtol=1e-9)
+
+
+def test_quote_at_which_the_model_may_have_no_volatility():
+    # At the volatility of the first quote, 0.2, the price of the second rounds to nothing.
+    X = [[100, 0.01, 100, 1, 1], [200, 0.01, 100, 1, 1]]
+    regressor = SurfaceRegressor("black_scholes").fit(X, [0.8, 1.0])
+    assert regressor.converged_
+    assert regressor.status_ is CalibrationStatus.CONVERGED
+    assert 0.2 < regressor.parameters_["sigma"] < 4.05
 
 
 @pytest.mark.parametrize("loss", ["implied_vol", "price"])
 def test_agrees_with_the_calibrator_of_surfaces(loss):
     data = load_sp500_2002()
     grid, prices = data.grid, data.prices
-    regressor = SurfaceRegressor("variance_gamma", loss=loss)
+    regressor = SurfaceRegressor("variance_gamma", loss=loss, **SMALL)
     regressor.fit(quote_features(grid), prices)
-    calibrator = LeastSquaresCalibrator(ContourPricer("variance_gamma", grid), loss)
+    calibrator = LeastSquaresCalibrator(ContourPricer("variance_gamma", grid), loss, **SMALL)
     calibrator.fit(prices[None])
     result = calibrator.calibrate(prices[None])
     assert_allclose(regressor.params_, result.parameters[0], rtol=1e-4)
@@ -206,8 +217,8 @@ def test_agrees_with_the_calibrator_of_surfaces(loss):
 def test_weight_counts_as_repetition(quotes, prices):
     noisy = prices + np.random.default_rng(1).normal(0, 0.02, 24)
     weight = np.tile([0, 1, 2, 3], 6)
-    weighted = SurfaceRegressor("variance_gamma").fit(quotes, noisy, sample_weight=weight)
-    repeated = SurfaceRegressor("variance_gamma").fit(
+    weighted = SurfaceRegressor("variance_gamma", **SMALL).fit(quotes, noisy, sample_weight=weight)
+    repeated = SurfaceRegressor("variance_gamma", **SMALL).fit(
         quotes.loc[quotes.index.repeat(weight)], noisy.repeat(weight)
     )
     assert_allclose(weighted.params_, repeated.params_, rtol=1e-4)
@@ -217,15 +228,17 @@ def test_weight_counts_as_repetition(quotes, prices):
 
 def test_size_of_weights_says_nothing(quotes, prices):
     noisy = prices + np.random.default_rng(1).normal(0, 0.02, 24)
-    ones = SurfaceRegressor("variance_gamma").fit(quotes, noisy)
-    tens = SurfaceRegressor("variance_gamma").fit(quotes, noisy, sample_weight=np.full(24, 10.0))
+    ones = SurfaceRegressor("variance_gamma", **SMALL).fit(quotes, noisy)
+    tens = SurfaceRegressor("variance_gamma", **SMALL).fit(
+        quotes, noisy, sample_weight=np.full(24, 10.0)
+    )
     assert_allclose(tens.params_, ones.params_, rtol=1e-4)
     assert_allclose(tens.standard_errors_, ones.standard_errors_, rtol=1e-3)
 
 
 def test_fixed_and_bounded_parameters(quotes, prices):
     regressor = SurfaceRegressor(
-        "variance_gamma", fixed={"nu": 0.5}, bounds={"theta": (-0.1, 0.5)}
+        "variance_gamma", fixed={"nu": 0.5}, bounds={"theta": (-0.1, 0.5)}, **SMALL
     ).fit(quotes, prices)
     assert regressor.parameters_["nu"] == 0.5
     assert regressor.parameters_["theta"] == pytest.approx(-0.1)
@@ -239,7 +252,7 @@ def test_fixed_and_bounded_parameters(quotes, prices):
 
 
 def test_pickle(quotes, prices):
-    regressor = SurfaceRegressor("variance_gamma").fit(quotes, prices)
+    regressor = SurfaceRegressor("variance_gamma", **SMALL).fit(quotes, prices)
     copy = pickle.loads(pickle.dumps(regressor))
     assert_array_equal(copy.predict(quotes), regressor.predict(quotes))
     assert_array_equal(copy.parameter_interval(), regressor.parameter_interval())
@@ -251,7 +264,7 @@ def test_pickle(quotes, prices):
 def test_cross_validation_over_quotes():
     chain = load_sp500_2002().chain
     folds = KFold(5, shuffle=True, random_state=0)
-    heston = SurfaceRegressor("heston", n_candidates=32, n_starts=2)
+    heston = SurfaceRegressor("heston", **SMALL)
     scores = cross_val_score(heston, quote_features(chain), chain.prices, cv=folds)
     assert scores.min() > 0.999
 
@@ -261,7 +274,7 @@ def test_grid_search_over_models():
     X, y = quote_features(chain), chain.prices
     models = ["black_scholes", "heston", "variance_gamma"]
     search = GridSearchCV(
-        SurfaceRegressor("heston", n_candidates=32, n_starts=2),
+        SurfaceRegressor("heston", **SMALL),
         {"model": models},
         cv=KFold(3, shuffle=True, random_state=0),
         scoring="neg_root_mean_squared_error",
@@ -286,7 +299,7 @@ def test_grid_search_over_models():
     ],
 )
 def test_row_that_is_no_contract(quotes, prices, column, value, message):
-    regressor = SurfaceRegressor("black_scholes").fit(quotes, prices)
+    regressor = SurfaceRegressor("black_scholes", **SMALL).fit(quotes, prices)
     X = quotes.copy()
     X.loc[2, column] = value
     with pytest.raises(ValueError, match=message):
@@ -312,10 +325,10 @@ def test_price_that_the_loss_cannot_use(quotes, prices, loss):
     wrong = prices.copy()
     wrong[5] = -1.0
     with pytest.raises(ValueError, match=r"in row 5: -1 for the put .* loss='price'"):
-        SurfaceRegressor("black_scholes", loss=loss).fit(quotes, wrong)
+        SurfaceRegressor("black_scholes", loss=loss, **SMALL).fit(quotes, wrong)
     weight = np.where(wrong < 0, 0.0, 1.0)
-    SurfaceRegressor("black_scholes", loss=loss).fit(quotes, wrong, sample_weight=weight)
-    SurfaceRegressor("black_scholes", loss="price").fit(quotes, wrong)
+    SurfaceRegressor("black_scholes", loss=loss, **SMALL).fit(quotes, wrong, sample_weight=weight)
+    SurfaceRegressor("black_scholes", loss="price", **SMALL).fit(quotes, wrong)
 
 
 def test_price_beyond_its_bounds(quotes, prices):
@@ -326,7 +339,7 @@ def test_price_beyond_its_bounds(quotes, prices):
 
 
 def test_too_few_quotes(quotes, prices):
-    regressor = SurfaceRegressor("heston")
+    regressor = SurfaceRegressor("heston", **SMALL)
     with pytest.raises(ValueError, match=r"5 free parameters, .* n_samples=4"):
         regressor.fit(quotes[:4], prices[:4])
     with pytest.raises(ValueError, match="n_samples=3"):
@@ -345,7 +358,7 @@ def test_too_few_quotes(quotes, prices):
 )
 def test_weights_refused(quotes, prices, weight, message):
     with pytest.raises(ValueError, match=message):
-        SurfaceRegressor("black_scholes").fit(quotes, prices, sample_weight=weight)
+        SurfaceRegressor("black_scholes", **SMALL).fit(quotes, prices, sample_weight=weight)
 
 
 def test_missing_price(quotes, prices):
@@ -369,4 +382,4 @@ def test_arguments_refused(quotes, prices, options, message):
 
 def test_coverage_refused(quotes, prices):
     with pytest.raises(ValueError, match="coverage must be between 0 and 1; got 95"):
-        SurfaceRegressor("black_scholes").fit(quotes, prices).parameter_interval(95)
+        SurfaceRegressor("black_scholes", **SMALL).fit(quotes, prices).parameter_interval(95)
