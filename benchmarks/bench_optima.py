@@ -36,6 +36,7 @@ MODELS = {
     "DoubleHeston": "double_heston",
     "DoubleHestonJump": "double_heston_jump",
 }
+_IN_WEEKS = "QuantLib week-rounded maturities"
 LOSSES = {
     "price": "price",
     "vega-weighted price error, vol points": "vega_price",
@@ -147,7 +148,7 @@ def main() -> None:
         loss = LOSSES[row["objective"]]
         rmse, seconds, parameters = calibrate(grid, prices, row["model"], row["box"], loss)
         rmse *= 1 if loss == "price" else 100
-        name = row["dataset"].replace(".csv", "").replace(" (QuantLib week-rounded maturities)", "*")
+        name = row["dataset"].replace(".csv", "").replace(f" ({_IN_WEEKS})", "*")
         print(
             f"{name:24s} {row['model']:17s} {row['box']}   {loss:11s} {rmse:9.5f} "
             f"{float(row['rmse']):10.5f} {rmse / float(row['rmse']):8.4f} {seconds:7.2f}",

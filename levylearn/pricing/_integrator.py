@@ -202,22 +202,20 @@ class ContourIntegrator:
         A line bent upwards is worst for the least k of its side, one bent downwards
         for the greatest. Each band is looked at from its two ends.
         """
-        starts, stops = self._ends.reshape(2, -1)
+        starts = self._ends[: len(self.bands)]
+        ends = self._ends.reshape(2, -1)
+        sizes = sizes.reshape(2, len(starts), *sizes.shape[1:])
         profiles, absent = [], []
         for side in (right, left):
             low = np.minimum.reduceat(np.where(side, distance, np.inf).min(axis=2), starts)
             high = np.maximum.reduceat(np.where(side, distance, -np.inf).max(axis=2), starts)
             nothing = (low > high)[..., None]
             low, high = (np.where(nothing, 0.0, d[..., None]) for d in (low, high))
+            middle = split[ends][..., None]
             shift = np.where(_UPWARD, low, high)
-            first, last = (
-                profile(_tilted(size, split[end, :, None] + shift, split[end, :, None] + low))
-                for end, size in zip(
-                    (starts, stops), (sizes[: len(starts)], sizes[len(starts) :]), strict=True
-                )
-            )
-            log_size = np.where(nothing, -np.inf, np.maximum(first.log_size, last.log_size))
-            length = np.where(nothing, 0.0, np.maximum(first.length, last.length))
+            both_ends = profile(_tilted(sizes, middle + shift, middle + low))
+            log_size = np.where(nothing, -np.inf, both_ends.log_size.max(axis=0))
+            length = np.where(nothing, 0.0, both_ends.length.max(axis=0))
             profiles.append(Profile(log_size, length))
             absent.append(nothing)
         no_right, no_left = absent

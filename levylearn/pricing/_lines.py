@@ -41,6 +41,9 @@ PROBES = np.concatenate(
     [[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]]
 )
 
+# Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
+_SMALL = 2000
+
 # 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
 _GAPS = 2 * np.pi * (ANGLES[:, None] - FAN[None, :])
 _GAPS_BELOW = np.maximum(_GAPS, 0).astype(np.float32)
@@ -122,6 +125,8 @@ def choose(profile: Profile) -> Choice:
 
 def _widest(gaps: NDArray[Any], reach: NDArray[Any]) -> NDArray[Any]:
     """Largest product with one of the lines of the fan, for each line that may be taken."""
+    if reach.size < _SMALL:
+        return (gaps * reach[..., None, :]).max(axis=-1)
     widest = gaps[:, 0] * reach[..., :1]
     for j in range(1, len(FAN)):
         np.maximum(widest, gaps[:, j] * reach[..., j : j + 1], out=widest)
