@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 _CHUNK_NUMBERS = 500_000
 _MAX_CHUNK = 512
 # Time values below this fraction of the forward are rounding error.
-_ROUNDING = 16 * float(np.finfo(np.float64).eps)
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
 
 
 class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -269,7 +269,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """Volatilities from the out-of-the-money side; NaN where rounding hides its value."""
         ratio = self.grid.strike / self.grid.forward
         values = np.where(ratio >= 1, calls, calls - 1 + ratio)
-        values = np.where(values > _ROUNDING, values, np.nan)
+        values = np.where(values > ROUNDING, values, np.nan)
         side = np.where(ratio >= 1, "call", "put")
         return implied_volatility(values, 1.0, ratio, self.grid.maturity, option_type=side)
 

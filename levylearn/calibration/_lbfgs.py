@@ -105,7 +105,7 @@ class LBFGSCalibrator(OptimisingCalibrator):
     array([[ 0.2,  0.4, -0.2]])
     """
 
-    _usual_starts = 4
+    _usual_starts = (4, 4)
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort

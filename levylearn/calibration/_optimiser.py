@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, clone
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from levylearn.base import BasePricer
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem
-from levylearn.calibration._search import Effort, best_of_starts
+from levylearn.calibration._search import FINAL_TOLERANCE, Effort, best_of_starts
 from levylearn.calibration._space import ParameterSpace
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
@@ -31,6 +30,8 @@ Floats = NDArray[np.float64]
 _ROWS_AT_ONCE = 512
 # Candidates in the market range, and again in the box, for each free parameter.
 _CANDIDATES = 32
+# Problems of so few parameters rarely have more than one valley.
+_FEW = 5
 
 
 class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -39,7 +40,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     A subclass implements `_local`, the search from one starting point per surface.
     """
 
-    _usual_starts: ClassVar[int]
+    # How many starts, for up to five free parameters and for more.
+    _usual_starts: ClassVar[tuple[int, int]]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "pricer": [HasMethods(["fit", "evaluate", "admissible"])],
@@ -239,19 +241,11 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
         X = self._surfaces(X)
         minimum = self._calibrate(X)
         _warn(minimum.status)
         _, deviation, freedom = self._spread(X, minimum, self._at_bound(minimum))
-        with np.errstate(invalid="ignore"):
-            reach = student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1))[:, None] * deviation
-        with np.errstate(over="ignore"):
-            ends = [self._space.parameters(minimum.z + sign * reach) for sign in (-1, 1)]
-        # What is not a value of the parameter cannot be in its interval.
-        domain = np.array([parameter.domain for parameter in self.pricer_.parameters_])
-        return np.clip(np.stack(ends, axis=2), domain[:, :1], domain[:, 1:])
+        return self._space.intervals(minimum.z, deviation, freedom, coverage)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -315,7 +309,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Where the model has no volatility at some quote, the latter stays the answer.
         """
         problem = self._problem(X, self.loss)
-        polished = self._local(problem, best.z, rows, Effort(self.max_evaluations, 1e-11))
+        polished = self._local(problem, best.z, rows, Effort(self.max_evaluations, FINAL_TOLERANCE))
         failed = polished.status == CalibrationStatus.NO_START
         for part, before in zip(polished[:-1], best[:-1], strict=True):
             part[failed] = before[failed]
@@ -329,7 +323,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
         """The candidates that come nearest to each surface: (n, n_starts, q)."""
         costs = problem.screen(self._candidate_surfaces)[rows]
-        n_starts = min(self.n_starts or self._usual_starts, costs.shape[1])
+        n_starts = min(self.n_starts or self._usual_starts[self._space.size > _FEW], costs.shape[1])
         nearest = np.argsort(costs, axis=1)[:, :n_starts]
         return self._candidates[nearest]
 

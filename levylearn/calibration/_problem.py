@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import BasePricer
+from levylearn.base import ROUNDING, BasePricer
 from levylearn.calibration._space import ParameterSpace
 from levylearn.market import black_vega, implied_volatility
 
@@ -113,19 +113,17 @@ class CalibrationProblem:
 
 
 def volatilities(pricer: BasePricer, surfaces: Floats) -> Floats:
-    """Implied volatilities of surfaces in the pricer's output."""
+    """Implied volatilities of surfaces in the pricer's output; NaN where rounding hides them."""
     if pricer.output == "implied_vol":
         return surfaces
     grid = pricer.grid
-    normalised = pricer.output == "forward_price"
-    return implied_volatility(
-        surfaces,
-        1.0 if normalised else grid.forward,
-        grid.strike / grid.forward if normalised else grid.strike,
-        grid.maturity,
-        1.0 if normalised else grid.discount,
-        grid.option_type,
-    )
+    ratio = grid.strike / grid.forward
+    unit = 1.0 if pricer.output == "forward_price" else grid.discount * grid.forward
+    prices = surfaces / unit
+    intrinsic = np.maximum(np.where(grid.is_call, 1 - ratio, ratio - 1), 0.0)
+    with np.errstate(invalid="ignore"):
+        prices = np.where(prices - intrinsic > ROUNDING, prices, np.nan)
+    return implied_volatility(prices, 1.0, ratio, grid.maturity, 1.0, grid.option_type)
 
 
 def vegas(pricer: BasePricer, volatility: Floats) -> Floats:

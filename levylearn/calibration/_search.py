@@ -30,7 +30,7 @@ _LOOK = Effort(max_evaluations=12, tolerance=1e-3)
 _KEPT = 4
 # What is gone on from is only compared with its like: digits are for the best of them.
 _COMPARED = 1e-4
-_FINAL = 1e-11
+FINAL_TOLERANCE = 1e-11
 
 
 def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> Minimum:
@@ -54,14 +54,14 @@ def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> 
     minimum : Minimum
         One row for each surface; evaluations are summed over its starts.
     """
-    final = Effort(max_evaluations, _FINAL)
+    final = Effort(max_evaluations, FINAL_TOLERANCE)
     best = local(starts[:, 0], np.arange(len(starts)), final)
     rows = np.flatnonzero(best.status != CalibrationStatus.EXACT)
     others = starts[rows, 1:]
     if others.size == 0:
         return best
     look = _searched(local, others, rows, _LOOK)
-    n_kept = max(1, others.shape[1] // _KEPT)
+    n_kept = min(others.shape[1], max(2, others.shape[1] // _KEPT))
     kept = _take(look, np.argsort(_comparable(look.cost), axis=1)[:, :n_kept])
     going = _searched(local, kept.z, rows, Effort(max_evaluations, _COMPARED))
     found = _take(going, _comparable(going.cost).argmin(axis=1)[:, None])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
+from scipy.stats import t as student
 
 from levylearn.models import Parameter
 
@@ -50,6 +52,7 @@ class ParameterSpace:
                         f"{argument} names {name!r}; the parameters are {', '.join(names)}."
                     )
         self.names = names
+        self.domain = np.array([parameter.domain for parameter in parameters])
         self.free = np.array([j for j, name in enumerate(names) if name not in fixed])
         for parameter in parameters:
             value = fixed.get(parameter.name)
@@ -90,6 +93,22 @@ class ParameterSpace:
     def slopes(self, params: Floats) -> Floats:
         """Derivatives (n, q) of the free parameters with respect to their coordinates."""
         return np.where(self.logarithmic, params[:, self.free], 1.0)
+
+    def intervals(
+        self, z: Floats, deviation: Floats, freedom: NDArray[Any], coverage: float
+    ) -> Floats:
+        """Student's intervals (n, p, 2) of the parameters around coordinates z.
+
+        They are symmetric in the coordinates; what is not a value of a parameter cannot be
+        in its interval.
+        """
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+        quantile = student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1))
+        reach = quantile[:, None] * deviation
+        with np.errstate(over="ignore"):
+            ends = np.stack([self.parameters(z + sign * reach) for sign in (-1, 1)], axis=2)
+        return np.clip(ends, self.domain[:, :1], self.domain[:, 1:])
 
     def sample(self, n: int, seed: int) -> Floats:
         """Coordinates of points, half spread over the market range, half over the box.

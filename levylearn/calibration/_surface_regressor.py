@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -50,7 +49,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         Parameters that are held fixed, by name.
     n_starts : int or None, default=None
         How many starting points are searched from, unless the first fits exactly; None
-        means 32.
+        means 8 for up to five free parameters and 32 for more.
     n_candidates : int or None, default=None
         Number of points in the market range, and again in the box, from which starting
         points are taken; None means 32 for each free parameter.
@@ -274,15 +273,10 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
             If `coverage` is not between 0 and 1.
         """
         check_is_fitted(self)
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
         space, params = self._space, self.params_[None]
         deviation = self.standard_errors_[None, space.free] / space.slopes(params)
-        reach = student.ppf(0.5 + coverage / 2, max(self._freedom, 1)) * deviation
-        z = space.coordinates(params)
-        with np.errstate(over="ignore"):
-            ends = [space.parameters(z + sign * reach)[0] for sign in (-1, 1)]
-        return np.stack(ends, axis=1)
+        freedom = np.array([self._freedom])
+        return space.intervals(space.coordinates(params), deviation, freedom, coverage)[0]
 
     # -- one step each ---------------------------------------------------------
 
