@@ -262,7 +262,9 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         values = np.where(grid.is_call, values, values - 1 + grid.strike / grid.forward)
         if self.output == "price":
             unit = grid.discount * grid.forward
-            return values * unit, slopes * unit if gradient else None
+            # Where the engine is at its wits' end a derivative can be as large as doubles get.
+            with np.errstate(over="ignore"):
+                return values * unit, slopes * unit if slopes is not None else None
         return values, slopes
 
     def _implied_volatility(self, calls: Floats) -> Floats:

@@ -42,7 +42,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
         Parameters that are held fixed.
     n_starts : int or None, default=None
         Starting points for every surface that its first one does not reproduce; None
-        means 8 for up to five free parameters and 32 for more.
+        means 12 for up to five free parameters and 32 for more.
     n_candidates : int or None, default=None
         Number of points in the market range, and again in the box, from which starting
         points are taken, rounded up to a power of two; None means 32 for each free
@@ -107,7 +107,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     'The quotes are reproduced to rounding error.'
     """
 
-    _usual_starts = (8, 32)
+    _usual_starts = (12, 32)
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort

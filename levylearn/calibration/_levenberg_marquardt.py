@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _RUNNING = -1
-_FIRST_DAMPING = 1e-3
+_FIRST_DAMPING = 1e-5
 _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 # How far along a step its bend is measured, how long the bend may be against the step, and
 # how long the step may be against the widths of the coordinates.
@@ -247,10 +247,14 @@ def _bend(
 
 
 def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
-    """Cost, and R and Q^T r of the Jacobian's QR; an infinite cost where not finite."""
+    """Cost, and R and Q^T r of the Jacobian's QR; an infinite cost where not finite.
+
+    A Jacobian whose square overflows counts as not finite.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         cost = (r * r).sum(axis=1)
-    bad = ~(np.isfinite(cost) & np.isfinite(jacobian).all(axis=(1, 2)))
+        size = (jacobian * jacobian).sum(axis=(1, 2))
+    bad = ~(np.isfinite(cost) & np.isfinite(size))
     system = np.concatenate([jacobian, r[..., None]], axis=2)
     system[bad] = 0.0
     reduced = _triangle(system)

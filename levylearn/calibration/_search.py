@@ -27,7 +27,7 @@ LocalSearch = Callable[[Floats, Ints, Effort], Minimum]
 
 # A first look tells which of many starts are worth going on from.
 _LOOK = Effort(max_evaluations=12, tolerance=1e-3)
-_KEPT = 4
+_KEPT, _LEAST_KEPT = 4, 3
 # What is gone on from is only compared with its like: digits are for the best of them.
 _COMPARED = 1e-4
 FINAL_TOLERANCE = 1e-11
@@ -38,7 +38,7 @@ def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> 
 
     Most surfaces that a model can reproduce are reproduced from their first start, and
     nothing is better than exact. For the rest, all other starts are looked at, the better
-    quarter of them is searched, and the best minimum of all is polished.
+    quarter of them (but no fewer than three) is searched, and the best minimum of all is polished.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> 
     if others.size == 0:
         return best
     look = _searched(local, others, rows, _LOOK)
-    n_kept = min(others.shape[1], max(2, others.shape[1] // _KEPT))
+    n_kept = min(others.shape[1], max(_LEAST_KEPT, others.shape[1] // _KEPT))
     kept = _take(look, np.argsort(_comparable(look.cost), axis=1)[:, :n_kept])
     going = _searched(local, kept.z, rows, Effort(max_evaluations, _COMPARED))
     found = _take(going, _comparable(going.cost).argmin(axis=1)[:, None])
