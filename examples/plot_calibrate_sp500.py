@@ -41,13 +41,12 @@ data.chain.term_structure[["maturity", "n_quotes", "forward"]].round(3)
 #
 # A pricer knows a model and the contracts; a calibrator turns it round. The loss is the
 # squared difference of implied volatilities, so that a quote counts as much at one strike as
-# at another. One surface is one row of ``X``. Four starting points, instead of the usual eight,
-# save half of the time.
+# at another. One surface is one row of ``X``.
 X = data.prices.reshape(1, -1)
 calibrators, fits, rows = {}, {}, []
 for name in list_models():
     pricer = ContourPricer(name, data.grid)
-    calibrator = LeastSquaresCalibrator(pricer, loss="implied_vol", n_starts=4).fit(X)
+    calibrator = LeastSquaresCalibrator(pricer, loss="implied_vol").fit(X)
     fit = calibrator.calibrate(X)
     calibrators[name], fits[name] = calibrator, fit
     model_prices = fit.surfaces[0]
