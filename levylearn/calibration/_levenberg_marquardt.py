@@ -240,9 +240,10 @@ def _bend(
     force = -0.5 * (np.swapaxes(state.jacobian, 1, 2) @ curvature[..., None])
     force[pinned] = 0.0
     bend = np.linalg.solve(reduced, np.linalg.solve(np.swapaxes(reduced, 1, 2), force))[..., 0]
-    long = np.linalg.norm(bend * state.scale, axis=1) > _MOST_BEND * np.linalg.norm(
-        step * state.scale, axis=1
-    )
+    with np.errstate(over="ignore"):
+        long = np.linalg.norm(bend * state.scale, axis=1) > _MOST_BEND * np.linalg.norm(
+            step * state.scale, axis=1
+        )
     return np.where(long[:, None], 0.0, bend)
 
 

@@ -239,9 +239,9 @@ class ContourIntegrator:
             phi, slopes, table = self._evaluate(model, params, item, gradient)
             mask = item.side[item.band][:, item.rows]
             for layer, factor in enumerate([None, *slopes]):
-                integrand = phi if factor is None else phi * factor
                 target = out[layer, item.band]
                 with np.errstate(all="ignore"):  # strikes of the other side may overflow
+                    integrand = phi if factor is None else phi * factor
                     value = integrand.view(np.float64) @ table
                 target[:, item.rows] = np.where(mask, value, target[:, item.rows])
         for t, rows, strikes in _near_strikes(plan):
