@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
 from levylearn.calibration._levenberg_marquardt import Minimum
-from levylearn.calibration._problem import LOSSES, CalibrationProblem
+from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
 from levylearn.calibration._search import FINAL_TOLERANCE, Effort, best_of_starts
 from levylearn.calibration._space import ParameterSpace
 from levylearn.calibration._status import CalibrationStatus
@@ -263,8 +263,9 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         z = self._space.sample(self.n_candidates or _CANDIDATES * self._space.size, seed)
         params = self._space.parameters(z)
-        z = z[self.pricer_.admissible(params)]
-        surfaces, _ = self.pricer_.evaluate(self._space.parameters(z))
+        inside = self.pricer_.admissible(params)
+        z, params = z[inside], params[inside]
+        surfaces, _ = self.pricer_.evaluate(params)
         if surfaces.shape[1] != n_quotes:
             raise ValueError(
                 f"X has {n_quotes} quotes, but the grid of the pricer has {surfaces.shape[1]}."
@@ -276,17 +277,22 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _calibrate(self, X: Floats, initial: Floats | None = None) -> Minimum:
         chunks = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, len(X), _ROWS_AT_ONCE)]
-        jobs = (
-            delayed(self._calibrate_rows)(X[rows], None if initial is None else initial[rows])
+        pieces = (
+            (X[rows], None if initial is None else initial[rows])
             for rows in _progress(chunks, self.verbose)
         )
-        parts = Parallel(n_jobs=self.n_jobs)(jobs) if len(chunks) > 1 else [_run(*jobs)]
+        if len(chunks) == 1:  # joblib's own time would show on a single surface
+            parts = [self._calibrate_rows(*piece) for piece in pieces]
+        else:
+            parts = Parallel(n_jobs=self.n_jobs)(
+                delayed(self._calibrate_rows)(*piece) for piece in pieces
+            )
         return Minimum(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _calibrate_rows(self, X: Floats, initial: Floats | None) -> Minimum:
         # Errors of price over vega are defined wherever the search may wander, those of
         # volatility are not: they are minimised from the optimum of the former.
-        in_volatility = self.loss == "implied_vol" and self.pricer_.output != "implied_vol"
+        in_volatility = differs_in_volatility(self.pricer_, self.loss)
         problem = self._problem(X, "vega_price" if in_volatility else self.loss)
         enough = problem.quoted.sum(axis=1) >= self._space.size
         rows = np.flatnonzero(enough)
@@ -369,11 +375,6 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             within * slopes[:, :, None] * slopes[:, None, :]
         )
         return covariance, deviation, freedom
-
-
-def _run(job: tuple[Any, ...]) -> Any:
-    function, args, kwargs = job
-    return function(*args, **kwargs)
 
 
 def _progress(chunks: list[slice], verbose: int) -> Any:

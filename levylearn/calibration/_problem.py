@@ -49,7 +49,7 @@ class CalibrationProblem:
     ) -> None:
         self.pricer = pricer
         self.space = space
-        self.in_volatility = loss == "implied_vol" and pricer.output != "implied_vol"
+        self.in_volatility = differs_in_volatility(pricer, loss)
         with np.errstate(divide="ignore", invalid="ignore"):
             slope, target = _loss_units(pricer, surfaces, loss)
             scale = np.ones_like(surfaces) if self.in_volatility else slope
@@ -110,6 +110,11 @@ class CalibrationProblem:
         outside = quoted & ~(np.abs(r) < self.dead_band)
         r = np.where(outside, r - self.dead_band * np.sign(r), 0.0)
         return r, np.where(outside, slope, 0.0)
+
+
+def differs_in_volatility(pricer: BasePricer, loss: str) -> bool:
+    """Whether residuals are differences of volatilities of a pricer that gives prices."""
+    return loss == "implied_vol" and pricer.output != "implied_vol"
 
 
 def volatilities(pricer: BasePricer, surfaces: Floats) -> Floats:

@@ -71,11 +71,10 @@ def best_of_starts(local: LocalSearch, starts: Floats, max_evaluations: int) -> 
     better = ~(best.cost[rows] <= candidate.cost * (1 + _COMPARED))
     polished = local(candidate.z[better], rows[better], final)
     spent[better] += polished.n_evaluations
-    replaced = rows[better][polished.cost < _comparable(best.cost[rows[better]])]
-    chosen = polished.cost < _comparable(best.cost[rows[better]])
+    lower = polished.cost < _comparable(best.cost[rows[better]])
     out = [np.array(part) for part in best]
     for whole, part in zip(out, polished, strict=True):
-        whole[replaced] = part[chosen]
+        whole[rows[better][lower]] = part[lower]
     out[-1][rows] = spent
     return Minimum._make(out)
 

@@ -239,11 +239,10 @@ class ContourIntegrator:
             phi, slopes, table = self._evaluate(model, params, item, gradient)
             mask = item.side[item.band][:, item.rows]
             for layer, factor in enumerate([None, *slopes]):
-                target = out[layer, item.band]
                 with np.errstate(all="ignore"):  # strikes of the other side may overflow
                     integrand = phi if factor is None else phi * factor
                     value = integrand.view(np.float64) @ table
-                target[:, item.rows] = np.where(mask, value, target[:, item.rows])
+                _fill(out[layer, item.band], item.rows, mask, value)
         for t, rows, strikes in _near_strikes(plan):
             out[:, t, rows, strikes] = _pointwise(
                 model, params[rows], self.maturities[t], self.k[t, strikes], gradient
@@ -264,8 +263,7 @@ class ContourIntegrator:
                 worst = _extrapolated(
                     *(np.where(mask, level, 0.0).max(axis=-1, keepdims=True) for level in levels)
                 )
-            target = out[item.band]
-            target[:, item.rows] = np.where(mask, worst, target[:, item.rows])
+            _fill(out[item.band], item.rows, mask, worst)
         for t, rows, strikes in _near_strikes(plan):
             out[t, rows, strikes] = _pointwise_errors(
                 model, params[rows], self.maturities[t], self.k[t, strikes]
@@ -300,6 +298,11 @@ class ContourIntegrator:
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_tables": {}}
+
+
+def _fill(target: Floats, rows: NDArray[np.intp], mask: Bools, values: Floats) -> None:
+    """Put values (t, rows, strikes) where the mask says so."""
+    target[:, rows] = np.where(mask, values, target[:, rows])
 
 
 def _powers(log_phi: Complex, even: Bools) -> Complex:
