@@ -9,6 +9,8 @@ from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._integrator import ContourIntegrator
+from levylearn.pricing._layout import Layout
+from levylearn.pricing._plan import Planner
 
 __all__ = ["ContourPricer"]
 
@@ -98,12 +100,13 @@ class ContourPricer(BasePricer):
         self.n_jobs = n_jobs
 
     def _prepare(self) -> None:
-        self._integrator = ContourIntegrator(self.grid)
+        layout = Layout(self.grid)
+        self._planner, self._integrator = Planner(layout), ContourIntegrator(layout)
 
     def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
-        plan = self._integrator.plan(self.model_, params)
+        plan = self._planner(self.model_, params)
         return self._integrator.integrate(self.model_, params, plan, gradient)
 
     def _normalised_errors(self, params: Floats) -> Floats:
-        plan = self._integrator.plan(self.model_, params)
+        plan = self._planner(self.model_, params)
         return self._integrator.error_estimate(self.model_, params, plan)

@@ -13,6 +13,7 @@ any price is computed, which line needs the fewest nodes, and how many.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,8 @@ PROBES = np.concatenate(
 # Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
 _SMALL = 2000
 
+_N_LINES = (len(ANGLES), len(STEPS), len(SIZES))
+
 # 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
 _GAPS = 2 * np.pi * (ANGLES[:, None] - FAN[None, :])
 _GAPS_BELOW = np.maximum(_GAPS, 0).astype(np.float32)
@@ -57,13 +60,21 @@ class Profile(NamedTuple):
     length: Floats  # in y, until it is negligible
 
 
-class Choice(NamedTuple):
-    """Lines chosen: indices into ANGLES, STEPS and SIZES, and the number of nodes."""
+class Line(NamedTuple):
+    """Lines chosen: indices into ANGLES, STEPS and SIZES, as numbers or as arrays."""
 
-    angle: Ints
-    step: Ints
-    size: Ints
-    cost: Floats
+    angle: Any
+    step: Any
+    size: Any
+
+    def code(self) -> Ints:
+        """One number, not negative, for every line."""
+        return np.ravel_multi_index(self, _N_LINES)
+
+    @classmethod
+    def decode(cls, code: Any) -> Line:
+        """The lines behind the numbers."""
+        return cls(*np.unravel_index(code, _N_LINES))
 
 
 def line(y: Floats, angle: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -73,9 +84,11 @@ def line(y: Floats, angle: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[
     return u, _SCALE * np.cosh(s) / (u * u + 0.25)
 
 
-def nodes(angle: int, step: int, size: int) -> tuple[Complex, Complex]:
-    """Nodes and trapezoid weights of one line."""
-    u, weight = line(STEPS[step] * np.arange(SIZES[size]), ANGLES[angle])
+@cache
+def nodes(angle: int, step: int) -> tuple[Complex, Complex]:
+    """Nodes and trapezoid weights of one line, as many as can be asked for."""
+    most = SIZES[min(np.searchsorted(SIZES, PROBES[-1] / STEPS[step] + 1), len(SIZES) - 1)]
+    u, weight = line(STEPS[step] * np.arange(most), ANGLES[angle])
     weight *= STEPS[step] / np.pi
     weight[0] *= 0.5
     return u, weight
@@ -101,11 +114,11 @@ def profile(log_size: Floats) -> Profile:
         return Profile(largest.astype(np.float32), length.astype(np.float32))
 
 
-def choose(profile: Profile) -> Choice:
-    """Find, for every integrand, the line that needs the fewest nodes.
+def choose(profile: Profile) -> tuple[Line, Floats]:
+    """Find, for every integrand, the line that needs the fewest nodes, and their number.
 
     Where no line is fully accurate, it is the one that loses least to rounding. The
-    cost is 0 where there is nothing to integrate.
+    number is 0 where there is nothing to integrate.
     """
     log_size, length = profile
     reach = 1 / np.maximum(log_size - np.float32(LOG_TOLERANCE), 1)
@@ -120,7 +133,7 @@ def choose(profile: Profile) -> Choice:
     index = np.ceil(6 * np.log2(STEPS[0] / np.maximum(step, STEPS[-1]))).astype(np.intp)
     index = np.maximum(index, 0)
     size = np.minimum(np.searchsorted(SIZES, length / STEPS[index] + 1), len(SIZES) - 1)
-    return Choice(angle, index, size, np.where(length > 0, cost, 0.0))
+    return Line(angle, index, size), np.where(length > 0, cost, 0.0)
 
 
 def _widest(gaps: NDArray[Any], reach: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,137 @@
+"""Integrals whose nodes are laid side by side, so that few calls evaluate many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from levylearn.pricing._lines import SIZES, Complex, Ints, Line, nodes
+
+# Filling up with superfluous terms costs less than one more call as long as they are fewer.
+_WORTH_A_CALL = 2000
+
+
+class Run(NamedTuple):
+    """Consecutive integrals of a block on the same line, over the same band."""
+
+    items: slice
+    band: int
+    line: Line
+    n_nodes: int
+
+
+class Block(NamedTuple):
+    """Integrals evaluated together.
+
+    Parameters
+    ----------
+    members : ndarray of int of shape (n,)
+        Which integrals.
+    runs : list of Run
+        What they have in common, from the first to the last.
+    """
+
+    members: Ints
+    runs: list[Run]
+
+    @property
+    def n_nodes(self) -> int:
+        """Number of nodes of the longest line."""
+        return max(run.n_nodes for run in self.runs)
+
+    def u(self) -> Complex:
+        """Nodes: (n, m), or (m,) if all are on one line; shorter lines end on the spot."""
+        if len(self.runs) == 1:
+            (run,) = self.runs
+            return nodes(*run.line[:2])[0][: run.n_nodes]
+        u = np.empty((len(self.members), self.n_nodes), dtype=np.complex128)
+        for items, _, line, size in self.runs:
+            own = nodes(*line[:2])[0]
+            u[items, :size] = own[:size]
+            u[items, size:] = own[size - 1]
+        return u
+
+    def weights(self) -> Complex:
+        """Trapezoid weights (n, m) at the nodes."""
+        weights = np.zeros((len(self.members), self.n_nodes), dtype=np.complex128)
+        for items, _, line, size in self.runs:
+            weights[items, :size] = nodes(*line[:2])[1][:size]
+        return weights
+
+
+def blocks(codes: Ints, bands: Ints, n_times: Ints, most: int) -> Iterator[Block]:
+    """Put integrals of similar length together.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n,)
+        Code of the line of each integral.
+    bands : ndarray of int of shape (n,)
+        Band of maturities of each.
+    n_times : ndarray of int of shape (n_bands,)
+        Number of maturities of each band.
+    most : int
+        Terms that a block is to have at most.
+
+    Yields
+    ------
+    block : Block
+        Integrals ordered by length, band and line.
+    """
+    line = Line.decode(codes)
+    order = np.lexsort((codes, bands, line.size))
+    codes, bands = codes[order], bands[order]
+    line = Line(*(part[order] for part in line))
+    n_nodes = SIZES[line.size]
+    other_length = np.diff(line.size * len(n_times) + bands, prepend=-1) != 0
+    other_line = other_length | (np.diff(codes, prepend=-1) != 0)
+    starts = _starts(np.flatnonzero(other_length), n_times[bands], n_nodes, most)
+    run_starts = np.union1d(np.flatnonzero(other_line), starts)
+    for start, stop in pairwise([*starts, len(codes)]):
+        first, last = np.searchsorted(run_starts, [start, stop])
+        runs = [
+            Run(
+                slice(a - start, b - start),
+                int(bands[a]),
+                Line(*(int(part[a]) for part in line)),
+                int(n_nodes[a]),
+            )
+            for a, b in pairwise([*run_starts[first:last].tolist(), stop])
+        ]
+        yield Block(order[start:stop], runs)
+
+
+def _starts(groups: Ints, n_times: Ints, n_nodes: Ints, most: int) -> list[int]:
+    """Where blocks start: groups of equal shape, merged while that costs little, or cut.
+
+    Parameters
+    ----------
+    groups : ndarray of int of shape (n_groups,)
+        Where the groups start.
+    n_times, n_nodes : ndarray of int of shape (n,)
+        Shapes of the integrals, ordered by the latter.
+    most : int
+        Terms that a block is to have at most.
+
+    Returns
+    -------
+    starts : list of int
+        In ascending order.
+    """
+    starts: list[int] = []
+    n, height = 0, 0  # of the current block
+    for a, b in pairwise([*groups.tolist(), len(n_times)]):
+        taller, width = max(height, int(n_times[a])), int(n_nodes[a])
+        terms = (n + b - a) * taller * width
+        own = (b - a) * int(n_times[a]) * width
+        before = n * height * int(n_nodes[a - 1])
+        if n and terms <= min(before + own + _WORTH_A_CALL, most):
+            n, height = n + b - a, taller
+            continue
+        n_parts = -(-own // most)
+        starts += np.linspace(a, b, min(n_parts, b - a), endpoint=False).astype(int).tolist()
+        n, height = b - starts[-1], int(n_times[a])
+    return starts
