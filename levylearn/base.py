@@ -54,8 +54,13 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     }
 
     @abstractmethod
-    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
-        """Calls over discounted forward (n, m), and their derivatives (n, p, m)."""
+    def _normalised(
+        self, params: Floats, gradient: bool, *plan: NDArray[Any]
+    ) -> tuple[Floats, Floats | None]:
+        """Calls over discounted forward (n, m), and their derivatives (n, p, m).
+
+        Only a subclass that makes plans is ever given one.
+        """
 
     def _normalised_errors(self, params: Floats) -> Floats:
         """Estimated absolute errors of `_normalised`, of shape (n, m)."""
@@ -185,6 +190,21 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self.model_.admissible(params)
 
+    def plan(self, params: Floats) -> NDArray[Any] | None:
+        """Find out what :meth:`evaluate` can use again at parameter sets close by.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Parameter sets for which :meth:`admissible` holds.
+
+        Returns
+        -------
+        plan : ndarray of shape (n_samples,) or None
+            One entry for each set; None if there is nothing to use again.
+        """
+        return None
+
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Name the columns of the surfaces.
 
@@ -221,7 +241,9 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         size = int(np.clip(_CHUNK_NUMBERS // (self.grid.n_quotes * layers), 1, _MAX_CHUNK))
         return [slice(start, start + size) for start in range(0, n_samples, size)]
 
-    def evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
+    def evaluate(
+        self, params: Floats, gradient: bool = False, plan: NDArray[Any] | None = None
+    ) -> tuple[Floats, Floats | None]:
         """Price parameter sets that are known to be admissible: no checks.
 
         Parameters
@@ -230,6 +252,8 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             Parameter sets for which :meth:`admissible` holds.
         gradient : bool, default=False
             Whether derivatives are wanted.
+        plan : ndarray of shape (n_samples,), default=None
+            From :meth:`plan`, of these parameter sets or of sets close by.
 
         Returns
         -------
@@ -238,20 +262,27 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         jacobian : ndarray of shape (n_samples, n_params, n_quotes) or None
             Derivatives of the surfaces.
         """
+        def price(rows: slice) -> tuple[Floats, Floats | None]:
+            return self._surfaces(
+                params[rows], gradient, *([] if plan is None else [plan[rows]])
+            )
+
         chunks = self._chunks(len(params), 1 + gradient * params.shape[1])
         if self.n_jobs in (None, 1) or len(chunks) == 1:
-            parts = [self._surfaces(params[rows], gradient) for rows in chunks]
+            parts = [price(rows) for rows in chunks]
         else:
             parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-                delayed(self._surfaces)(params[rows], gradient) for rows in chunks
+                delayed(price)(rows) for rows in chunks
             )
         if len(parts) == 1:
             return parts[0]
         surfaces, slopes = zip(*parts, strict=True)
         return np.concatenate(surfaces), np.concatenate(slopes) if gradient else None
 
-    def _surfaces(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
-        values, slopes = self._normalised(params, gradient)
+    def _surfaces(
+        self, params: Floats, gradient: bool, *plan: NDArray[Any]
+    ) -> tuple[Floats, Floats | None]:
+        values, slopes = self._normalised(params, gradient, *plan)
         if self.output == "implied_vol":
             values = self._implied_volatility(values)
             if slopes is not None:

@@ -136,7 +136,8 @@ class _Search:
     def __init__(
         self, problem: CalibrationProblem, row: np.intp, cost: float, z: Floats, size: Floats
     ) -> None:
-        self.problem, self.rows, self.unit = problem, np.array([row]), cost
+        self.problem, self.row, self.unit = problem, row, cost
+        self.residuals = problem.residuals(np.array([row]))
         self.cost, self.z = cost, z
         # Told where there is no price: above anything that a line search accepts.
         self.ceiling = 2.0
@@ -163,7 +164,7 @@ class _Search:
 
     def evaluate(self, x: Floats) -> tuple[float, Floats]:
         z = self.coordinates(x)
-        r, jacobian = self.problem.residuals(z[None], self.rows)
+        r, jacobian = self.residuals(z[None], np.zeros(1, dtype=np.intp))
         assert jacobian is not None
         with np.errstate(over="ignore", invalid="ignore"):
             cost = float(r[0] @ r[0])
@@ -182,13 +183,13 @@ class _Search:
 
     def after_step(self, intermediate_result: OptimizeResult) -> None:
         self.ceiling = 2 * intermediate_result.fun
-        if self.cost <= self.problem.exact[self.rows[0]]:
+        if self.cost <= self.problem.exact[self.row]:
             raise StopIteration
 
 
 def _decomposed(
     problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats]:
-    r, jacobian = problem.residuals(z, problems)
+    r, jacobian = problem.residuals(problems)(z, np.arange(len(z)))
     assert jacobian is not None
     return decomposed(r, jacobian)

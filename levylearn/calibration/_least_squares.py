@@ -114,9 +114,8 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     ) -> Minimum:
         space = problem.space
         return minimise(
-            problem.residuals,
+            problem.residuals(problems),
             z,
-            problems,
             space.low,
             space.high,
             space.width,

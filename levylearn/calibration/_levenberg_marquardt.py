@@ -35,10 +35,10 @@ _PASSES = 4
 
 
 class Residuals(Protocol):
-    """Residuals (n, m) at coordinates (n, q), of the problems named; and their Jacobian."""
+    """Residuals (n, m) at coordinates (n, q) that the points named have; and their Jacobian."""
 
     def __call__(
-        self, z: Floats, problems: Ints, gradient: bool = True
+        self, z: Floats, points: Ints, gradient: bool = True
     ) -> tuple[Floats, Floats | None]: ...
 
 
@@ -70,7 +70,6 @@ class _State(NamedTuple):
 def minimise(
     residuals: Residuals,
     z: Floats,
-    problems: Ints,
     low: Floats,
     high: Floats,
     width: Floats,
@@ -83,11 +82,10 @@ def minimise(
     Parameters
     ----------
     residuals : callable
-        Residuals of a batch of points; not finite where a point must not be used.
+        Residuals of a batch of points, named by their numbers; not finite where a point
+        must not be used.
     z : ndarray of shape (n, q)
         Starting points, within the box.
-    problems : ndarray of int of shape (n,)
-        Which problem each point belongs to: handed to `residuals`.
     low, high : ndarray of shape (q,)
         The box.
     width : ndarray of shape (q,)
@@ -105,7 +103,7 @@ def minimise(
         Status ``NO_START`` where the residuals at the start are not finite.
     """
     n = len(z)
-    state = _start(residuals, z, problems, width)
+    state = _start(residuals, z, width)
     status = np.full(n, _RUNNING)
     status[~np.isfinite(state.cost)] = CalibrationStatus.NO_START
     status[state.cost <= exact] = CalibrationStatus.EXACT
@@ -114,7 +112,7 @@ def minimise(
     rows = np.flatnonzero(status == _RUNNING)
     state = state.take(rows)
     while len(rows):
-        state, ended = _iterate(residuals, state, problems[rows], low, high, width, tolerance)
+        state, ended = _iterate(residuals, state, rows, low, high, width, tolerance)
         evaluations[rows] += 1
         ended[state.cost <= exact[rows]] = CalibrationStatus.EXACT
         spent = (ended == _RUNNING) & (evaluations[rows] >= max_evaluations)
@@ -128,8 +126,8 @@ def minimise(
     return Minimum._make([*final, status, evaluations])
 
 
-def _start(residuals: Residuals, z: Floats, problems: Ints, width: Floats) -> _State:
-    r, jacobian = _with_jacobian(residuals, z, problems)
+def _start(residuals: Residuals, z: Floats, width: Floats) -> _State:
+    r, jacobian = _with_jacobian(residuals, z, np.arange(len(z)))
     cost, triangle, target = decomposed(r, jacobian)
     size = np.linalg.norm(triangle, axis=(1, 2))
     scale = np.where(size > 0, size, 1.0)[:, None] / width
@@ -138,9 +136,9 @@ def _start(residuals: Residuals, z: Floats, problems: Ints, width: Floats) -> _S
     return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth)
 
 
-def _with_jacobian(residuals: Residuals, z: Floats, problems: Ints) -> tuple[Floats, Floats]:
+def _with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Floats, Floats]:
     """Residuals and Jacobian."""
-    r, jacobian = residuals(z, problems)
+    r, jacobian = residuals(z, points)
     assert jacobian is not None
     return r, jacobian
 
@@ -148,7 +146,7 @@ def _with_jacobian(residuals: Residuals, z: Floats, problems: Ints) -> tuple[Flo
 def _iterate(
     residuals: Residuals,
     state: _State,
-    problems: Ints,
+    points: Ints,
     low: Floats,
     high: Floats,
     width: Floats,
@@ -158,10 +156,10 @@ def _iterate(
     reduced, pinned, step = _damped_step(state, low, high, width)
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
-    bend = _bend(residuals, state, problems, reduced, pinned, step)
+    bend = _bend(residuals, state, points, reduced, pinned, step)
     z = np.clip(state.z + step + bend, low, high)
 
-    r, jacobian = _with_jacobian(residuals, z, problems)
+    r, jacobian = _with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
     decrease = state.cost - cost
     accepted = decrease > 0
@@ -227,13 +225,13 @@ def _damped_solution(
 def _bend(
     residuals: Residuals,
     state: _State,
-    problems: Ints,
+    points: Ints,
     reduced: Floats,
     pinned: NDArray[np.bool_],
     step: Floats,
 ) -> Floats:
     """Second-order correction of a step, from the residuals' curvature along it."""
-    ahead, _ = residuals(state.z + _PROBE * step, problems, gradient=False)
+    ahead, _ = residuals(state.z + _PROBE * step, points, gradient=False)
     slope = (state.jacobian @ step[..., None])[..., 0]
     curvature = 2 / _PROBE * ((ahead - state.residuals) / _PROBE - slope)
     curvature[~np.isfinite(curvature).all(axis=1)] = 0.0

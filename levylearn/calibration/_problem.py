@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +20,13 @@ _NOISE = 1e-13
 LOSSES = ("price", "relative_price", "vega_price", "implied_vol")
 
 
+# How far a point may be from where its prices were planned, in widths of the coordinates; and
+# where no derivatives are wanted, only a step is judged.
+_REACH, _FAR_REACH = 0.01, 0.3
+
+
 class CalibrationProblem:
-    """Residuals of surfaces against a pricer, with derivatives.
+    """Distances of surfaces from a pricer's.
 
     Parameters
     ----------
@@ -66,27 +73,9 @@ class CalibrationProblem:
         self.exact = _NOISE**2 * level * (noise**2).sum(axis=1)
         self.target = np.where(self.quoted, target, 0.0)
 
-    def residuals(
-        self, z: Floats, problems: Ints, gradient: bool = True
-    ) -> tuple[Floats, Floats | None]:
-        """Residuals (n, m) and Jacobian (n, m, q) at coordinates z, for the surfaces named.
-
-        They are not finite where the model does not exist, or where its price has no
-        implied volatility although the market's has one.
-        """
-        params = self.space.parameters(z)
-        inside = self.pricer.admissible(params)
-        r = np.full((len(z), self.target.shape[1]), np.nan)
-        jacobian = np.full((*r.shape, z.shape[1]), np.nan) if gradient else None
-        if inside.any():
-            params, rows = params[inside], problems[inside]
-            values, slopes = self.pricer.evaluate(params, gradient=gradient)
-            r[inside], derivative = self._distance(values, rows)
-            if jacobian is not None:
-                assert slopes is not None
-                slopes = slopes[:, self.space.free] * self.space.slopes(params)[..., None]
-                jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
-        return r, jacobian
+    def residuals(self, problems: Ints) -> Residuals:
+        """Residuals along searches, for the surfaces named."""
+        return Residuals(self, problems)
 
     def screen(self, surfaces: Floats) -> Floats:
         """Sums of squared residuals (n, k) of all surfaces against k candidates.
@@ -98,7 +87,7 @@ class CalibrationProblem:
         own = (square * self.target**2).sum(axis=1)
         return square @ (surfaces**2).T - 2 * cross + own[:, None]
 
-    def _distance(self, values: Floats, rows: Ints) -> tuple[Floats, Floats]:
+    def distance(self, values: Floats, rows: Ints) -> tuple[Floats, Floats]:
         """Residuals of priced surfaces, and their derivatives by the surfaces."""
         scale, quoted = self.scale[rows], self.quoted[rows]
         slope = scale
@@ -110,6 +99,67 @@ class CalibrationProblem:
         outside = quoted & ~(np.abs(r) < self.dead_band)
         r = np.where(outside, r - self.dead_band * np.sign(r), 0.0)
         return r, np.where(outside, slope, 0.0)
+
+
+class Residuals:
+    """Residuals at points that move little from one call to the next.
+
+    What the pricer had to find out about a point is used again until it has moved far.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+        What is minimised.
+    problems : ndarray of int of shape (n,)
+        Which surface each point is searched for.
+    """
+
+    def __init__(self, problem: CalibrationProblem, problems: Ints) -> None:
+        self.problem, self.problems = problem, problems
+        self._planned_at = np.full((len(problems), problem.space.size), np.nan)
+        self._plan: NDArray[Any] | None = None
+
+    def __call__(
+        self, z: Floats, points: Ints, gradient: bool = True
+    ) -> tuple[Floats, Floats | None]:
+        """Residuals (n, m) and Jacobian (n, m, q) at coordinates z, of the points named.
+
+        They are not finite where the model does not exist, or where its price has no
+        implied volatility although the market's has one.
+        """
+        space = self.problem.space
+        params = space.parameters(z)
+        inside = self.problem.pricer.admissible(params)
+        r = np.full((len(z), self.problem.target.shape[1]), np.nan)
+        jacobian = np.full((*r.shape, z.shape[1]), np.nan) if gradient else None
+        if inside.any():
+            params, points = params[inside], points[inside]
+            values, slopes = self._evaluate(params, z[inside], points, gradient)
+            r[inside], derivative = self.problem.distance(values, self.problems[points])
+            if jacobian is not None:
+                assert slopes is not None
+                slopes = slopes[:, space.free] * space.slopes(params)[..., None]
+                jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
+        return r, jacobian
+
+    def _evaluate(
+        self, params: Floats, z: Floats, points: Ints, gradient: bool
+    ) -> tuple[Floats, Floats | None]:
+        pricer = self.problem.pricer
+        if not hasattr(pricer, "plan"):
+            return pricer.evaluate(params, gradient=gradient)
+        moved = np.abs(z - self._planned_at[points]) / self.problem.space.width
+        far = ~(moved.max(axis=1) <= (_REACH if gradient else _FAR_REACH))
+        if far.any():
+            plan = pricer.plan(params[far])
+            if plan is None:
+                return pricer.evaluate(params, gradient=gradient)
+            if self._plan is None:
+                self._plan = np.empty(len(self.problems), dtype=plan.dtype)
+            self._plan[points[far]] = plan
+            self._planned_at[points[far]] = z[far]
+        assert self._plan is not None
+        return pricer.evaluate(params, gradient=gradient, plan=self._plan[points])
 
 
 def differs_in_volatility(pricer: BasePricer, loss: str) -> bool:

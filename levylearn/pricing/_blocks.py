@@ -54,6 +54,17 @@ class Block(NamedTuple):
             u[items, size:] = own[size - 1]
         return u
 
+    def ends(self) -> tuple[Ints, Complex, Complex]:
+        """Number of the last node of each line, the node and its weight."""
+        last = [run.n_nodes - 1 for run in self.runs]
+        ends = [
+            [part[j] for part in nodes(*run.line[:2])]
+            for run, j in zip(self.runs, last, strict=True)
+        ]
+        lengths = [run.items.stop - run.items.start for run in self.runs]
+        u, weight = np.repeat(np.array(ends), lengths, axis=0).T
+        return np.repeat(np.array(last), lengths), u, weight
+
     def weights(self) -> Complex:
         """Trapezoid weights (n, m) at the nodes."""
         weights = np.zeros((len(self.members), self.n_nodes), dtype=np.complex128)

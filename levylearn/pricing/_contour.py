@@ -10,7 +10,7 @@ from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._integrator import ContourIntegrator
 from levylearn.pricing._layout import Layout
-from levylearn.pricing._plan import Planner
+from levylearn.pricing._plan import Plan, Planner
 
 __all__ = ["ContourPricer"]
 
@@ -103,10 +103,35 @@ class ContourPricer(BasePricer):
         layout = Layout(self.grid)
         self._planner, self._integrator = Planner(layout), ContourIntegrator(layout)
 
-    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
-        plan = self._planner(self.model_, params)
-        return self._integrator.integrate(self.model_, params, plan, gradient)
+    def plan(self, params: Floats) -> Plan:
+        """Choose the lines of integration.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Admissible parameter sets.
+
+        Returns
+        -------
+        plan : structured ndarray of shape (n_samples,)
+            The lines of each set.
+        """
+        return self._planner(self.model_, params)
+
+    def _normalised(
+        self, params: Floats, gradient: bool, *plan: Plan
+    ) -> tuple[Floats, Floats | None]:
+        if not plan:
+            return self._integrator.integrate(self.model_, params, self.plan(params), gradient)
+        values, slopes = self._integrator.integrate(
+            self.model_, params, plan[0], gradient, check=True
+        )
+        lost = np.isnan(values).any(axis=1)
+        if lost.any():
+            values[lost], anew = self._normalised(params[lost], gradient)
+            if slopes is not None:
+                slopes[lost] = anew
+        return values, slopes
 
     def _normalised_errors(self, params: Floats) -> Floats:
-        plan = self._planner(self.model_, params)
-        return self._integrator.error_estimate(self.model_, params, plan)
+        return self._integrator.error_estimate(self.model_, params, self.plan(params))

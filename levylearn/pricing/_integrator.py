@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._blocks import Block, Run, blocks
@@ -28,6 +27,8 @@ from levylearn.pricing._plan import OVERFLOW, Bools, Plan, sides_of
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # So many complex numbers stay in the processor's cache.
 _TERMS_AT_ONCE = 2**16
+# The last term of a sum is to be no larger, nor is what is left out, then.
+_LOG_CUT_OFF = LOG_TOLERANCE + 2.3
 # Numbers that tables of weights may take up: 256 MiB.
 _MOST_KEPT = 2**25
 
@@ -38,7 +39,7 @@ class _Job(NamedTuple):
     block: Block
     params: Floats
     times: Floats  # (t, 1, 1), or (t, n, 1) if there is more than one band
-    positions: tuple[Ints, Ints, Ints]  # within the block: maturities, items, strikes
+    positions: tuple[Ints, ...]  # within the block: maturities, items, strikes
     rows: Ints  # of the result, for every position
     quotes: Ints
 
@@ -68,32 +69,49 @@ class ContourIntegrator:
         self._tables: dict[tuple[int, int, int], Floats] = {}
 
     def integrate(
-        self, model: CharacteristicModel, params: Floats, plan: Plan, gradient: bool = False
+        self,
+        model: CharacteristicModel,
+        params: Floats,
+        plan: Plan,
+        gradient: bool = False,
+        check: bool = False,
     ) -> tuple[Floats, Floats | None]:
-        """Normalised calls (n, n_quotes) and their derivatives (n, n_params, n_quotes)."""
+        """Normalised calls (n, n_quotes) and their derivatives (n, n_params, n_quotes).
+
+        With `check`, parameter sets have NaN if the lines of the plan, which was made for
+        others, end before their integrand does.
+        """
         layers = 1 + gradient * model.n_params
         # Where the integrand is negligible everywhere, no line is laid: the integral is 0.
         out = np.zeros((len(params), layers, self.layout.n_quotes))
         for job in self._jobs(params, plan, _TERMS_AT_ONCE // layers):
-            terms = self._terms(model, job, gradient)
+            log_phi, slopes = self._log_phi(model, job, gradient)
+            complete = self._is_complete(log_phi, job) if check else None
+            terms = self._terms(model, job, log_phi, slopes)
             sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
             with np.errstate(all="ignore"):  # strikes of the other side may overflow
                 for run in job.block.runs:
                     self._sum(terms, run, sums)
             times, items, strikes = job.positions
-            out[job.rows, :, job.quotes] = sums[times, items, :, strikes]
+            found = sums[times, items, :, strikes]
+            if complete is not None:
+                found[~complete] = np.nan
+            out[job.rows, :, job.quotes] = found
         for alone in self._alone(params, plan):
             terms, slopes = _terms_alone(model, alone, gradient)
             out[alone.rows, 0, alone.quotes] = terms.sum(axis=-1).real
             for layer, slope in enumerate(slopes, start=1):
                 out[alone.rows, layer, alone.quotes] = (terms * slope).sum(axis=-1).real
+            if check:
+                last = terms[np.arange(len(terms)), alone.block.ends()[0]]
+                out[alone.rows[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan
         return 1 - out[:, 0], -out[:, 1:] if gradient else None
 
     def error_estimate(self, model: CharacteristicModel, params: Floats, plan: Plan) -> Floats:
         """Estimated absolute error of normalised calls, of shape (n, n_quotes)."""
         out = np.full((len(params), self.layout.n_quotes), np.exp(LOG_TOLERANCE))
         for job in self._jobs(params, plan, _TERMS_AT_ONCE):
-            terms = self._terms(model, job, gradient=False)[:, :, 0]
+            terms = self._terms(model, job, *self._log_phi(model, job, gradient=False))[:, :, 0]
             mask = np.zeros((*terms.shape[:2], self.layout.k.shape[1]), dtype=bool)
             mask[job.positions] = True
             errors = np.zeros(mask.shape)
@@ -143,16 +161,31 @@ class ContourIntegrator:
             k, quotes = self.layout.k[at][:, None], self.layout.quotes[at]
             yield _Alone(block, params[row], times, k, row, quotes)
 
-    def _terms(self, model: CharacteristicModel, job: _Job, gradient: bool) -> Complex:
+    def _log_phi(
+        self, model: CharacteristicModel, job: _Job, gradient: bool
+    ) -> tuple[Complex, list[Complex]]:
+        """Log phi (t, n, m) at the nodes of a block, and its derivatives."""
+        with np.errstate(all="ignore"):
+            return model.kernel(job.block.u() - 0.5j, job.params, gradient)(job.times)
+
+    def _is_complete(self, log_phi: Complex, job: _Job) -> Bools:
+        """Whether the integrand is negligible at the end of the line, by position."""
+        times, items, _ = job.positions
+        last, u, weight = job.block.ends()
+        log_size = log_phi.real[:, np.arange(len(last)), last] + np.log(np.abs(weight))
+        decay = (u.imag[items] + 0.5) * self.layout.k_of_quote[job.quotes]
+        return log_size[times, items] - decay < _LOG_CUT_OFF
+
+    def _terms(
+        self, model: CharacteristicModel, job: _Job, log_phi: Complex, slopes: list[Complex]
+    ) -> Complex:
         """Phi and its derivatives (t, n, layers, m) at the nodes of a block."""
         with np.errstate(all="ignore"):
-            kernel = model.kernel(job.block.u() - 0.5j, job.params, gradient)
-            log_phi, slopes = kernel(job.times)
             if model.has_stationary_increments and job.times.shape[1] == 1:
                 phi = _powers(log_phi, self.layout.even[job.block.runs[0].band])
             else:
                 phi = np.exp(_clipped(log_phi))
-            if not gradient:
+            if not slopes:
                 return phi[:, :, None]
             t, n, m = phi.shape
             terms = np.empty((t, n, 1 + len(slopes), m), dtype=np.complex128)

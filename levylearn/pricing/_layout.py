@@ -28,6 +28,8 @@ class Layout:
         filled up with copies of their first.
     k : ndarray of shape (n_maturities, n_strikes)
         log(F / K) of each.
+    k_of_quote : ndarray of shape (n_quotes,)
+        The same in the order of the grid.
     bands : list of slice
         Consecutive maturities that share a line.
     starts, counts : ndarray of int of shape (n_bands,)
@@ -42,7 +44,8 @@ class Layout:
         self.n_quotes = grid.n_quotes
         self.maturities = np.array([maturity for maturity, _ in slices])
         self.quotes = np.array([np.resize(quotes, width) for _, quotes in slices])
-        self.k = -grid.log_moneyness[self.quotes]
+        self.k_of_quote = -grid.log_moneyness
+        self.k = self.k_of_quote[self.quotes]
         self.bands = _bands(self.maturities)
         self.starts = np.array([band.start for band in self.bands])
         self.counts = np.array([band.stop - band.start for band in self.bands])

@@ -1,8 +1,8 @@
-"""Which lines to integrate along, for every parameter set.
+r"""Which lines to integrate along, for every parameter set.
 
 Each set gets one line for all its strikes or, where that needs fewer nodes, one for those on
 either side of the point where the integrand stands still: bending a line towards the side
-where :math:`e^{iuk}\\varphi` decays kills its oscillation. Strikes too near to that point get
+where :math:`e^{iuk}\varphi` decays kills its oscillation. Strikes too near to that point get
 a line of their own.
 """
 

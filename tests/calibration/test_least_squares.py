@@ -84,8 +84,8 @@ def test_diagnostics_belong_together(surfaces):
 class RoundedPricer(ContourPricer):
     """Its price of the last quote is below intrinsic value, as rounding may leave it."""
 
-    def evaluate(self, params, gradient=False):
-        surfaces, slopes = super().evaluate(params, gradient)
+    def evaluate(self, params, gradient=False, plan=None):
+        surfaces, slopes = super().evaluate(params, gradient, plan)
         surfaces[:, -1] = -1e-16
         if gradient:
             slopes[:, :, -1] = 0.0

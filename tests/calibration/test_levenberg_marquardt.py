@@ -40,7 +40,7 @@ def collinear(z):
 
 
 def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200, tolerance=1e-11):
-    def residuals(z, problems, gradient=True):
+    def residuals(z, points, gradient=True):
         r, jacobian = function(z)
         return r, jacobian if gradient else None
 
@@ -50,7 +50,6 @@ def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200, 
     return minimise(
         residuals,
         z,
-        np.arange(n),
         *box,
         width=np.full(q, 2.0),
         exact=np.full(n, exact),
