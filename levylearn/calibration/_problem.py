@@ -20,9 +20,11 @@ _NOISE = 1e-13
 LOSSES = ("price", "relative_price", "vega_price", "implied_vol")
 
 
-# How far a point may be from where its prices were planned, in widths of the coordinates; and
-# where no derivatives are wanted, only a step is judged.
-_REACH, _FAR_REACH = 0.01, 0.3
+# How far a point may be from where its prices were planned, in widths of the coordinates: on the
+# way not more than so far, and near the end not more than some of the steps that are left.
+_REACH, _STEPS, _CLOSE = 0.15, 10.0, 0.003
+# Where no derivatives are wanted, only a step is judged.
+_FAR_REACH = 0.3
 
 
 class CalibrationProblem:
@@ -116,7 +118,8 @@ class Residuals:
 
     def __init__(self, problem: CalibrationProblem, problems: Ints) -> None:
         self.problem, self.problems = problem, problems
-        self._planned_at = np.full((len(problems), problem.space.size), np.nan)
+        self._last = np.full((len(problems), problem.space.size), np.nan)
+        self._planned_at = self._last.copy()
         self._plan: NDArray[Any] | None = None
 
     def __call__(
@@ -148,8 +151,7 @@ class Residuals:
         pricer = self.problem.pricer
         if not hasattr(pricer, "plan"):
             return pricer.evaluate(params, gradient=gradient)
-        moved = np.abs(z - self._planned_at[points]) / self.problem.space.width
-        far = ~(moved.max(axis=1) <= (_REACH if gradient else _FAR_REACH))
+        far = ~(self._distance(z, self._planned_at[points]) <= self._reach(z, points, gradient))
         if far.any():
             plan = pricer.plan(params[far])
             if plan is None:
@@ -160,6 +162,17 @@ class Residuals:
             self._planned_at[points[far]] = z[far]
         assert self._plan is not None
         return pricer.evaluate(params, gradient=gradient, plan=self._plan[points])
+
+    def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats | float:
+        """How far from where they were planned prices at z may be."""
+        if not gradient:
+            return _FAR_REACH
+        step = self._distance(z, self._last[points])
+        self._last[points] = z
+        return np.clip(_STEPS * step, _CLOSE, _REACH)
+
+    def _distance(self, z: Floats, other: Floats) -> Floats:
+        return np.max(np.abs(z - other) / self.problem.space.width, axis=1)
 
 
 def differs_in_volatility(pricer: BasePricer, loss: str) -> bool:

@@ -122,9 +122,9 @@ class Heston(_KernelModel):
             m = -expm1(-maturity * d)
             y = (0.5 * steady * inverse_d) * m
             inverse_ratio = 1 / (1 - variance * y)
-            log = log1p(-variance * y) / variance
+            log = log1p(-variance * y)
             per_v0 = (-0.5 * a * inverse_d) * m * inverse_ratio
-            per_kappa_theta = -steady * maturity - 2 * log
+            per_kappa_theta = -steady * maturity - (2 / variance) * log
             value = v0 * per_v0 + (kappa * theta) * per_kappa_theta
             if not gradient:
                 return value, []
@@ -139,7 +139,7 @@ class Heston(_KernelModel):
             along_xi += (kappa * theta) * (drift + 2 * y_xi)
             along_s = v0 * (per_v0 * (growth_s + variance * y_s + y * inverse_ratio))
             along_s += (kappa * theta) * (
-                drift * (0.5 * steady) + 2 * (y_s + y * y * _log_curvature(variance * y))
+                drift * (0.5 * steady) + 2 * (y_s + y * y * _log_curvature(variance * y, log, inverse_ratio))
             )
             z = 1j * u
             return value, [
@@ -162,10 +162,10 @@ def _steady(a: Array, xi: Array, d: Array, variance: Array) -> Array:
     return xp.where(total == 0, (d - xi) / variance, a / xp.where(total == 0, 1.0 + 0j, total))
 
 
-def _log_curvature(x: Array) -> Array:
-    """Return [1 / (1 - x) + log(1 - x) / x] / x, by its series near zero."""
+def _log_curvature(x: Array, log: Array, inverse: Array) -> Array:
+    """Return [1 / (1 - x) + log(1 - x) / x] / x, given both; by its series near zero."""
     xp = array_namespace(x)
     near = xp.abs(x) < 3e-3
     series = 1 / 2 + x * (2 / 3 + x * (3 / 4 + x * (4 / 5 + x * (5 / 6))))
     safe = xp.where(near, 0.5 + 0j, x)
-    return xp.where(near, series, (1 / (1 - safe) + log1p(-safe) / safe) / safe)
+    return xp.where(near, series, (inverse + log / safe) / safe)

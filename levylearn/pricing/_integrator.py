@@ -26,7 +26,7 @@ from levylearn.pricing._plan import OVERFLOW, Bools, Plan, sides_of
 # Rounding error of a sum, as a fraction of the sum of its terms' absolute values.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # So many complex numbers stay in the processor's cache.
-_TERMS_AT_ONCE = 2**16
+_TERMS_AT_ONCE = 2**15
 # The last term of a sum is to be no larger, nor is what is left out, then.
 _LOG_CUT_OFF = LOG_TOLERANCE + 2.3
 # Numbers that tables of weights may take up: 256 MiB.
@@ -37,7 +37,7 @@ class _Job(NamedTuple):
     """A block of lines for many strikes each, and what it prices."""
 
     block: Block
-    params: Floats
+    sets: Ints  # which parameter set each line is for
     times: Floats  # (t, 1, 1), or (t, n, 1) if there is more than one band
     positions: tuple[Ints, ...]  # within the block: maturities, items, strikes
     rows: Ints  # of the result, for every position
@@ -48,11 +48,17 @@ class _Alone(NamedTuple):
     """A block of lines for one strike each."""
 
     block: Block
-    params: Floats
+    sets: Ints
     times: Floats  # (1, n, 1)
     k: Floats  # (n, 1)
-    rows: Ints
     quotes: Ints
+
+
+class _Work(NamedTuple):
+    """What a plan amounts to."""
+
+    jobs: list[_Job]
+    alone: list[_Alone]
 
 
 class ContourIntegrator:
@@ -67,6 +73,7 @@ class ContourIntegrator:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._tables: dict[tuple[int, int, int], Floats] = {}
+        self._last: tuple[bytes, _Work] | None = None
 
     def integrate(
         self,
@@ -84,8 +91,9 @@ class ContourIntegrator:
         layers = 1 + gradient * model.n_params
         # Where the integrand is negligible everywhere, no line is laid: the integral is 0.
         out = np.zeros((len(params), layers, self.layout.n_quotes))
-        for job in self._jobs(params, plan, _TERMS_AT_ONCE // layers):
-            log_phi, slopes = self._log_phi(model, job, gradient)
+        work = self._work(plan)
+        for job in work.jobs:
+            log_phi, slopes = self._log_phi(model, params, job, gradient)
             complete = self._is_complete(log_phi, job) if check else None
             terms = self._terms(model, job, log_phi, slopes)
             sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
@@ -97,21 +105,23 @@ class ContourIntegrator:
             if complete is not None:
                 found[~complete] = np.nan
             out[job.rows, :, job.quotes] = found
-        for alone in self._alone(params, plan):
-            terms, slopes = _terms_alone(model, alone, gradient)
-            out[alone.rows, 0, alone.quotes] = terms.sum(axis=-1).real
+        for alone in work.alone:
+            terms, slopes = _terms_alone(model, params, alone, gradient)
+            out[alone.sets, 0, alone.quotes] = terms.sum(axis=-1).real
             for layer, slope in enumerate(slopes, start=1):
-                out[alone.rows, layer, alone.quotes] = (terms * slope).sum(axis=-1).real
+                out[alone.sets, layer, alone.quotes] = (terms * slope).sum(axis=-1).real
             if check:
                 last = terms[np.arange(len(terms)), alone.block.ends()[0]]
-                out[alone.rows[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan
+                out[alone.sets[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan
         return 1 - out[:, 0], -out[:, 1:] if gradient else None
 
     def error_estimate(self, model: CharacteristicModel, params: Floats, plan: Plan) -> Floats:
         """Estimated absolute error of normalised calls, of shape (n, n_quotes)."""
         out = np.full((len(params), self.layout.n_quotes), np.exp(LOG_TOLERANCE))
-        for job in self._jobs(params, plan, _TERMS_AT_ONCE):
-            terms = self._terms(model, job, *self._log_phi(model, job, gradient=False))[:, :, 0]
+        work = self._work(plan)
+        for job in work.jobs:
+            log_phi, _ = self._log_phi(model, params, job, gradient=False)
+            terms = self._terms(model, job, log_phi, [])[:, :, 0]
             mask = np.zeros((*terms.shape[:2], self.layout.k.shape[1]), dtype=bool)
             mask[job.positions] = True
             errors = np.zeros(mask.shape)
@@ -126,19 +136,27 @@ class ContourIntegrator:
                 )
                 errors[own] = _extrapolated(*worst)
             out[job.rows, job.quotes] = errors[job.positions]
-        for alone in self._alone(params, plan):
-            terms, _ = _terms_alone(model, alone, gradient=False)
+        for alone in work.alone:
+            terms, _ = _terms_alone(model, params, alone, gradient=False)
             for run in alone.block.runs:
                 errors = _errors_alone(terms[run.items, : run.n_nodes], STEPS[run.line.step])
-                out[alone.rows[run.items], alone.quotes[run.items]] = errors
+                out[alone.sets[run.items], alone.quotes[run.items]] = errors
         return out
 
-    def _jobs(self, params: Floats, plan: Plan, most: int) -> Iterator[_Job]:
+    def _work(self, plan: Plan) -> _Work:
+        """Arrange the lines of a plan in blocks; that of the last plan is at hand."""
+        code = plan.tobytes()
+        last = self._last
+        if last is None or last[0] != code:
+            self._last = last = code, _Work(list(self._jobs(plan)), list(self._alone(plan)))
+        return last[1]
+
+    def _jobs(self, plan: Plan) -> Iterator[_Job]:
         layout = self.layout
         distance = layout.k[:, None, :] - plan["split"].T[..., None]
         sides = np.stack(sides_of(distance, plan["near"].transpose(1, 0, 2) >= 0))
         rows, side, band = np.nonzero(plan["line"] >= 0)
-        for block in blocks(plan["line"][rows, side, band], band, layout.counts, most):
+        for block in blocks(plan["line"][rows, side, band], band, layout.counts, _TERMS_AT_ONCE):
             row, bands = rows[block.members], band[block.members]
             if len({run.band for run in block.runs}) == 1:
                 bands = bands[:1]
@@ -149,9 +167,9 @@ class ContourIntegrator:
             times, items, strikes = positions
             quotes = layout.quotes[np.broadcast_to(t, mask.shape[:2])[times, items], strikes]
             maturities = layout.maturities[t][..., None]
-            yield _Job(block, params[row], maturities, positions, row[items], quotes)
+            yield _Job(block, row, maturities, positions, row[items], quotes)
 
-    def _alone(self, params: Floats, plan: Plan) -> Iterator[_Alone]:
+    def _alone(self, plan: Plan) -> Iterator[_Alone]:
         codes = plan["near"]
         rows, t, strikes = np.nonzero(codes >= 0)
         one = np.ones(1, dtype=np.intp)
@@ -159,14 +177,14 @@ class ContourIntegrator:
             row, at = rows[block.members], (t[block.members], strikes[block.members])
             times = self.layout.maturities[at[0]][None, :, None]
             k, quotes = self.layout.k[at][:, None], self.layout.quotes[at]
-            yield _Alone(block, params[row], times, k, row, quotes)
+            yield _Alone(block, row, times, k, quotes)
 
     def _log_phi(
-        self, model: CharacteristicModel, job: _Job, gradient: bool
+        self, model: CharacteristicModel, params: Floats, job: _Job, gradient: bool
     ) -> tuple[Complex, list[Complex]]:
         """Log phi (t, n, m) at the nodes of a block, and its derivatives."""
         with np.errstate(all="ignore"):
-            return model.kernel(job.block.u() - 0.5j, job.params, gradient)(job.times)
+            return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(job.times)
 
     def _is_complete(self, log_phi: Complex, job: _Job) -> Bools:
         """Whether the integrand is negligible at the end of the line, by position."""
@@ -221,7 +239,7 @@ class ContourIntegrator:
         return table[:, : 2 * run.n_nodes]
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_tables": {}}
+        return {**self.__dict__, "_tables": {}, "_last": None}
 
 
 def _table(k: Floats, run: Run) -> Floats:
@@ -254,12 +272,12 @@ def _clipped(exponent: Complex) -> Complex:
 
 
 def _terms_alone(
-    model: CharacteristicModel, alone: _Alone, gradient: bool
+    model: CharacteristicModel, params: Floats, alone: _Alone, gradient: bool
 ) -> tuple[Complex, list[Complex]]:
     """Terms (n, m) of the sums for one strike each, and the derivatives of log phi."""
     u = alone.block.u()
     with np.errstate(all="ignore"):
-        log_phi, slopes = model.kernel(u - 0.5j, alone.params, gradient)(alone.times)
+        log_phi, slopes = model.kernel(u - 0.5j, params[alone.sets], gradient)(alone.times)
         terms = alone.block.weights() * np.exp(log_phi[0] + alone.k * (1j * u - 0.5))
     return terms, [np.broadcast_to(slope, log_phi.shape)[0] for slope in slopes]
 
