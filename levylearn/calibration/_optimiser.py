@@ -20,6 +20,7 @@ from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
 from levylearn.calibration._search import FINAL_TOLERANCE, Effort, best_of_starts
 from levylearn.calibration._space import ParameterSpace
+from levylearn.calibration._starts import Candidates
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
 from levylearn.models import get_model
@@ -261,19 +262,11 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _draw_candidates(self, n_quotes: int) -> None:
         """Price the points of the box from which every surface takes its starts."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        z = self._space.sample(self.n_candidates or _CANDIDATES * self._space.size, seed)
-        params = self._space.parameters(z)
-        inside = self.pricer_.admissible(params)
-        z, params = z[inside], params[inside]
-        surfaces, _ = self.pricer_.evaluate(params)
-        if surfaces.shape[1] != n_quotes:
-            raise ValueError(
-                f"X has {n_quotes} quotes, but the grid of the pricer has {surfaces.shape[1]}."
-            )
-        priced = np.isfinite(surfaces).any(axis=1)
-        if not priced.any():
-            raise ValueError("no point of the box can be priced; widen bounds.")
-        self._candidates, self._candidate_surfaces = z[priced], np.nan_to_num(surfaces[priced])
+        n = self.n_candidates or _CANDIDATES * self._space.size
+        self._candidates = Candidates(self.pricer_, self._space, n, seed)
+        priced = self._candidates.surfaces.shape[1]
+        if priced != n_quotes:
+            raise ValueError(f"X has {n_quotes} quotes, but the grid of the pricer has {priced}.")
 
     def _calibrate(self, X: Floats, initial: Floats | None = None) -> Minimum:
         chunks = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, len(X), _ROWS_AT_ONCE)]
@@ -327,11 +320,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
 
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
-        """The candidates that come nearest to each surface: (n, n_starts, q)."""
-        costs = problem.screen(self._candidate_surfaces)[rows]
-        n_starts = min(self.n_starts or self._usual_starts[self._space.size > _FEW], costs.shape[1])
-        nearest = np.argsort(costs, axis=1)[:, :n_starts]
-        return self._candidates[nearest]
+        n_starts = self.n_starts or self._usual_starts[self._space.size > _FEW]
+        return self._candidates.starts(problem, rows, n_starts)
 
     def _parameters(self, minimum: Minimum) -> Floats:
         params = self._space.parameters(minimum.z)

@@ -107,9 +107,10 @@ class ContourIntegrator:
             out[job.rows, :, job.quotes] = found
         for alone in work.alone:
             terms, slopes = _terms_alone(model, params, alone, gradient)
-            out[alone.sets, 0, alone.quotes] = terms.sum(axis=-1).real
-            for layer, slope in enumerate(slopes, start=1):
-                out[alone.sets, layer, alone.quotes] = (terms * slope).sum(axis=-1).real
+            with np.errstate(all="ignore"):  # lines made for others may lead anywhere
+                for layer, factor in enumerate([1.0, *slopes]):
+                    sums = (terms * factor).sum(axis=-1).real
+                    out[alone.sets, layer, alone.quotes] = sums
             if check:
                 last = terms[np.arange(len(terms)), alone.block.ends()[0]]
                 out[alone.sets[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan

@@ -1,0 +1,92 @@
+"""Where searches start: at points of the box that are priced once, for all surfaces."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levylearn.base import BasePricer
+from levylearn.calibration._problem import CalibrationProblem
+from levylearn.calibration._space import ParameterSpace
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+# From so many of the nearest candidates a Gauss-Newton step is looked at.
+_TRIED = 16
+# Its damping, against the mean square of the Jacobian's columns, and its greatest length, in
+# widths of the coordinates: candidates are no nearer to each other than about that.
+_DAMPING, _LONGEST = 1e-4, 0.5
+# Rows are dealt with in parts, so that no array has more numbers than this.
+_NUMBERS = 2_000_000
+
+
+class Candidates:
+    """Points of the box, with their surfaces and Jacobians.
+
+    Parameters
+    ----------
+    pricer : fitted pricer
+        The forward map.
+    space : ParameterSpace
+        The box.
+    n : int
+        Points in the market range, and again in the box.
+    seed : int
+        Of the Sobol sequence.
+
+    Raises
+    ------
+    ValueError
+        If no point of the box can be priced.
+    """
+
+    def __init__(self, pricer: BasePricer, space: ParameterSpace, n: int, seed: int) -> None:
+        z = space.sample(n, seed)
+        params = space.parameters(z)
+        inside = pricer.admissible(params)
+        z, params = z[inside], params[inside]
+        surfaces, slopes = pricer.evaluate(params, gradient=True)
+        assert slopes is not None
+        priced = np.isfinite(surfaces).any(axis=1)
+        if not priced.any():
+            raise ValueError("no point of the box can be priced; widen bounds.")
+        slopes = slopes[:, space.free] * (space.slopes(params) * space.width)[..., None]
+        self.space = space
+        self.z, self.surfaces = z[priced], np.nan_to_num(surfaces[priced])
+        # By width of each coordinate; single precision is plenty for a first step.
+        self.jacobians = np.nan_to_num(np.swapaxes(slopes[priced], 1, 2)).astype(np.float32)
+
+    def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
+        """Starting points (n, n_starts, q) for the surfaces named.
+
+        The first is the end of a Gauss-Newton step from a candidate, the others are the
+        candidates that come nearest.
+        """
+        costs = problem.screen(self.surfaces)[rows]
+        nearest = np.argsort(costs, axis=1)[:, : max(n_starts, _TRIED)]
+        starts = self.z[nearest[:, :n_starts]]
+        tried = nearest[:, :_TRIED]
+        n_parts = -(-tried.size * self.jacobians[0].size // _NUMBERS)
+        for part in np.array_split(np.arange(len(rows)), n_parts):
+            starts[part, 0] = self._stepped(problem, rows[part], tried[part])
+        return starts
+
+    def _stepped(self, problem: CalibrationProblem, rows: Ints, tried: Ints) -> Floats:
+        """Of the steps from some candidates, the end of that which promises most."""
+        scale = problem.scale[rows, None, :]
+        r = scale * (self.surfaces[tried] - problem.target[rows, None, :])
+        jacobian = scale[..., None] * self.jacobians[tried]
+        transposed = np.swapaxes(jacobian, 2, 3)
+        matrix = transposed @ jacobian
+        size = np.trace(matrix, axis1=2, axis2=3)[..., None, None] / self.space.size
+        damping = np.where(size > 0, _DAMPING * size, 1.0) * np.eye(self.space.size)
+        step = -np.linalg.solve(matrix + damping, transposed @ r[..., None])[..., 0]
+        length = np.abs(step).max(axis=2, keepdims=True)
+        step *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
+        z = self.z[tried]
+        ends = np.clip(z + step * self.space.width, self.space.low, self.space.high)
+        step = (ends - z) / self.space.width
+        promised = r + (jacobian @ step[..., None])[..., 0]
+        best = np.argmin((promised**2).sum(axis=2), axis=1)
+        return ends[np.arange(len(rows)), best]
