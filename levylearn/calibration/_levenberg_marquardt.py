@@ -29,6 +29,8 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 # How far along a step its bend is measured, how long the bend may be against the step, and
 # how long the step may be against the widths of the coordinates.
 _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
+# Below so short a bend, and at steps that gain as much as predicted, none is looked for.
+_LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
 
 # How often a step is computed anew because it would leave the box.
 _PASSES = 4
@@ -62,6 +64,7 @@ class _State(NamedTuple):
     scale: Floats
     damping: Floats
     growth: Floats
+    curved: NDArray[np.bool_]  # whether the bend of the next step is worth looking at
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> _State:
         return _State._make(part[rows] for part in self)
@@ -133,7 +136,8 @@ def _start(residuals: Residuals, z: Floats, width: Floats) -> _State:
     scale = np.where(size > 0, size, 1.0)[:, None] / width
     n = len(z)
     damping, growth = np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
-    return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth)
+    curved = np.zeros(n, dtype=bool)
+    return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved)
 
 
 def _with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Floats, Floats]:
@@ -156,7 +160,7 @@ def _iterate(
     reduced, pinned, step = _damped_step(state, low, high, width)
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
-    bend = _bend(residuals, state, points, reduced, pinned, step)
+    bend, curved = _bend(residuals, state, points, reduced, pinned, step)
     z = np.clip(state.z + step + bend, low, high)
 
     r, jacobian = _with_jacobian(residuals, z, points)
@@ -170,12 +174,13 @@ def _iterate(
     eased = np.minimum(np.clip(1 - (2 * gain - 1) ** 3, 1 / 3, 2.0), left)
     damping = state.damping * np.where(accepted, eased, state.growth)
     growth = np.where(accepted, 2.0, 2 * state.growth)
-    tried = _State(z, cost, triangle, target, r, jacobian, state.scale, damping, growth)
+    curved |= gain < _STRAIGHT_GAIN
+    tried = _State(z, cost, triangle, target, r, jacobian, state.scale, damping, growth, curved)
     kept = (
         np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
         for a, b in zip(tried[:6], state[:6], strict=True)
     )
-    new = _State._make([*kept, state.scale, np.maximum(damping, _LEAST_DAMPING), growth])
+    new = _State._make([*kept, state.scale, np.maximum(damping, _LEAST_DAMPING), growth, curved])
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
@@ -229,20 +234,30 @@ def _bend(
     reduced: Floats,
     pinned: NDArray[np.bool_],
     step: Floats,
-) -> Floats:
-    """Second-order correction of a step, from the residuals' curvature along it."""
-    ahead, _ = residuals(state.z + _PROBE * step, points, gradient=False)
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Second-order correction of steps, from the residuals' curvature along them.
+
+    Also whether it was long enough to be looked at again; it is zero where the way was
+    straight before.
+    """
+    bend, curved = np.zeros_like(step), np.zeros(len(step), dtype=bool)
+    rows = np.flatnonzero(state.curved)
+    if not rows.size:
+        return bend, curved
+    state, reduced, step = state.take(rows), reduced[rows], step[rows]
+    ahead, _ = residuals(state.z + _PROBE * step, points[rows], gradient=False)
     slope = (state.jacobian @ step[..., None])[..., 0]
     curvature = 2 / _PROBE * ((ahead - state.residuals) / _PROBE - slope)
     curvature[~np.isfinite(curvature).all(axis=1)] = 0.0
     force = -0.5 * (np.swapaxes(state.jacobian, 1, 2) @ curvature[..., None])
-    force[pinned] = 0.0
-    bend = np.linalg.solve(reduced, np.linalg.solve(np.swapaxes(reduced, 1, 2), force))[..., 0]
+    force[pinned[rows]] = 0.0
+    found = np.linalg.solve(reduced, np.linalg.solve(np.swapaxes(reduced, 1, 2), force))[..., 0]
     with np.errstate(over="ignore"):
-        long = np.linalg.norm(bend * state.scale, axis=1) > _MOST_BEND * np.linalg.norm(
-            step * state.scale, axis=1
-        )
-    return np.where(long[:, None], 0.0, bend)
+        length = np.linalg.norm(found * state.scale, axis=1)
+    against = np.linalg.norm(step * state.scale, axis=1)
+    bend[rows] = np.where((length > _MOST_BEND * against)[:, None], 0.0, found)
+    curved[rows] = length > _LEAST_BEND * against
+    return bend, curved
 
 
 def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
