@@ -32,6 +32,9 @@ _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
 # Below so short a bend, and at steps that gain as much as predicted, none is looked for.
 _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
 
+_ALIGNED, _MOST_RATIO = 0.9, 0.8
+_LARGE = 0.99
+
 # How often a step is computed anew because it would leave the box.
 _PASSES = 4
 
@@ -65,6 +68,7 @@ class _State(NamedTuple):
     damping: Floats
     growth: Floats
     curved: NDArray[np.bool_]  # whether the bend of the next step is worth looking at
+    last: Floats  # the step that led here, before it was stretched; zero if none did
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> _State:
         return _State._make(part[rows] for part in self)
@@ -137,7 +141,8 @@ def _start(residuals: Residuals, z: Floats, width: Floats) -> _State:
     n = len(z)
     damping, growth = np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
     curved = np.zeros(n, dtype=bool)
-    return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved)
+    last = np.zeros_like(z)
+    return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved, last)
 
 
 def _with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Floats, Floats]:
@@ -161,7 +166,9 @@ def _iterate(
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
     bend, curved = _bend(residuals, state, points, reduced, pinned, step)
-    z = np.clip(state.z + step + bend, low, high)
+    step = step + bend
+    stretch = _stretch(step * state.scale, state.last * state.scale)
+    z = np.clip(state.z + stretch * step, low, high)
 
     r, jacobian = _with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
@@ -175,16 +182,33 @@ def _iterate(
     damping = state.damping * np.where(accepted, eased, state.growth)
     growth = np.where(accepted, 2.0, 2 * state.growth)
     curved |= gain < _STRAIGHT_GAIN
-    tried = _State(z, cost, triangle, target, r, jacobian, state.scale, damping, growth, curved)
+    last = np.where((accepted & (left > _LARGE))[:, None], step, 0.0)
+    tried = _State(
+        z, cost, triangle, target, r, jacobian, state.scale, damping, growth, curved, last
+    )
     kept = (
         np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
         for a, b in zip(tried[:6], state[:6], strict=True)
     )
-    new = _State._make([*kept, state.scale, np.maximum(damping, _LEAST_DAMPING), growth, curved])
+    damping = np.maximum(damping, _LEAST_DAMPING)
+    new = _State._make([*kept, state.scale, damping, growth, curved, last])
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
     return new, ended
+
+
+def _stretch(step: Floats, last: Floats) -> Floats:
+    """By how much to lengthen steps that follow each other in a geometric progression.
+
+    Where residuals stay large, steps shrink by a constant factor in a constant direction: all that
+    would follow are made at once.
+    """
+    both = (step * last).sum(axis=1)
+    sizes = (step**2).sum(axis=1), (last**2).sum(axis=1)
+    aligned = both > _ALIGNED * np.sqrt(sizes[0] * sizes[1])
+    ratio = np.where(aligned, both / np.where(aligned, sizes[1], 1.0), 0.0)
+    return (1 / (1 - np.minimum(ratio, _MOST_RATIO)))[:, None]
 
 
 def _damped_step(
