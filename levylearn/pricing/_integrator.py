@@ -26,7 +26,8 @@ from levylearn.pricing._plan import OVERFLOW, Bools, Plan, sides_of
 # Rounding error of a sum, as a fraction of the sum of its terms' absolute values.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # So many complex numbers stay in the processor's cache.
-_TERMS_AT_ONCE = 2**15
+_TERMS_AT_ONCE = 2**14
+_ONE_YEAR = np.ones((1, 1, 1))
 # The last term of a sum is to be no larger, nor is what is left out, then.
 _LOG_CUT_OFF = LOG_TOLERANCE + 2.3
 # Numbers that tables of weights may take up: 256 MiB.
@@ -183,15 +184,22 @@ class ContourIntegrator:
     def _log_phi(
         self, model: CharacteristicModel, params: Floats, job: _Job, gradient: bool
     ) -> tuple[Complex, list[Complex]]:
-        """Log phi (t, n, m) at the nodes of a block, and its derivatives."""
+        """Log phi (t, n, m) at the nodes of a block, and its derivatives.
+
+        Where it is proportional to maturity, that for one year: (1, n, m).
+        """
+        times = _ONE_YEAR if model.has_stationary_increments else job.times
         with np.errstate(all="ignore"):
-            return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(job.times)
+            return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
 
     def _is_complete(self, log_phi: Complex, job: _Job) -> Bools:
         """Whether the integrand is negligible at the end of the line, by position."""
         times, items, _ = job.positions
         last, u, weight = job.block.ends()
-        log_size = log_phi.real[:, np.arange(len(last)), last] + np.log(np.abs(weight))
+        end = log_phi.real[:, np.arange(len(last)), last]
+        if len(end) < len(job.times):
+            end = end * job.times[..., 0]
+        log_size = end + np.log(np.abs(weight))
         decay = (u.imag[items] + 0.5) * self.layout.k_of_quote[job.quotes]
         return log_size[times, items] - decay < _LOG_CUT_OFF
 
@@ -200,8 +208,9 @@ class ContourIntegrator:
     ) -> Complex:
         """Phi and its derivatives (t, n, layers, m) at the nodes of a block."""
         with np.errstate(all="ignore"):
-            if model.has_stationary_increments and job.times.shape[1] == 1:
-                phi = _powers(log_phi, self.layout.even[job.block.runs[0].band])
+            if model.has_stationary_increments:
+                even = self.layout.even[job.block.runs[0].band]
+                phi = _powers(log_phi[0], job.times, even)
             else:
                 phi = np.exp(_clipped(log_phi))
             if not slopes:
@@ -209,6 +218,8 @@ class ContourIntegrator:
             t, n, m = phi.shape
             terms = np.empty((t, n, 1 + len(slopes), m), dtype=np.complex128)
             terms[:, :, 0] = phi
+            if model.has_stationary_increments:
+                phi *= job.times
             for layer, slope in enumerate(slopes, start=1):
                 np.multiply(phi, slope, out=terms[:, :, layer])
             return terms
@@ -251,18 +262,20 @@ def _table(k: Floats, run: Run) -> Floats:
     return pairs.reshape(len(k), 2 * len(u), -1)
 
 
-def _powers(log_phi: Complex, even: Bools) -> Complex:
+def _powers(psi: Complex, times: Floats, even: Bools) -> Complex:
     """Return exp(T psi) at all maturities; equally spaced ones are a geometric progression."""
-    if not even.any() or log_phi[-1].real.max(initial=0.0) > OVERFLOW:
-        return np.exp(_clipped(log_phi))
-    phi = np.empty_like(log_phi)
-    for t, follows in enumerate(even):
-        if not follows:
-            np.exp(log_phi[t], out=phi[t])
-            continue
-        if not even[t - 1]:
-            ratio = np.exp(log_phi[t] - log_phi[t - 1])
-        np.multiply(phi[t - 1], ratio, out=phi[t])
+    spread = times.shape[1] > 1
+    if spread or not even.any() or times[-1].item() * psi.real.max(initial=0.0) > OVERFLOW:
+        return np.exp(_clipped(times * psi))
+    phi = np.empty((len(times), *psi.shape), dtype=np.complex128)
+    starts = np.append(even[1:], False)
+    for t, time in enumerate(times.ravel().tolist()):
+        if t and (even[t] or starts[t]):
+            if not even[t]:
+                ratio = np.exp((time - times[t - 1].item()) * psi)
+            np.multiply(phi[t - 1], ratio, out=phi[t])
+        else:
+            np.exp(time * psi, out=phi[t])
     return phi
 
 
