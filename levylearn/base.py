@@ -262,10 +262,9 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         jacobian : ndarray of shape (n_samples, n_params, n_quotes) or None
             Derivatives of the surfaces.
         """
+
         def price(rows: slice) -> tuple[Floats, Floats | None]:
-            return self._surfaces(
-                params[rows], gradient, *([] if plan is None else [plan[rows]])
-            )
+            return self._surfaces(params[rows], gradient, *([] if plan is None else [plan[rows]]))
 
         chunks = self._chunks(len(params), 1 + gradient * params.shape[1])
         if self.n_jobs in (None, 1) or len(chunks) == 1:

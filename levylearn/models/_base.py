@@ -36,8 +36,9 @@ class CharacteristicModel(ABC):
     A subclass defines `name`, `parameters` and :meth:`log_cf`. Whatever else it
     defines (:meth:`log_cf_gradient`, :meth:`cumulants`, :meth:`joint_constraint`)
     makes it faster or safer. It must be analytic in `u` off the imaginary axis,
-    because prices are integrals along bent lines; :func:`levylearn.testing.check_model`
-    tests that, with the rest of the contract.
+    because prices are integrals along bent lines, and a formula that works element by
+    element; :func:`levylearn.testing.check_model` tests that, with the rest of the
+    contract.
 
     Attributes
     ----------
@@ -73,14 +74,14 @@ class CharacteristicModel(ABC):
         return False
 
     @abstractmethod
-    def log_cf(self, u: Array, maturity: float, params: Array) -> Array:
+    def log_cf(self, u: Array, maturity: Any, params: Array) -> Array:
         r"""Logarithm of the characteristic function.
 
         Parameters
         ----------
-        u : complex array of shape (m,)
-            Arguments.
-        maturity : float
+        u : complex array of shape (m,) or (n_samples, m)
+            Arguments, common to all parameter sets or not.
+        maturity : float or array of shape (n_samples, 1)
             Time to expiry, in years.
         params : array of shape (n_samples, n_params)
             Parameter sets.
@@ -91,14 +92,14 @@ class CharacteristicModel(ABC):
             :math:`\log E[e^{iuX_T}]`.
         """
 
-    def log_cf_gradient(self, u: Array, maturity: float, params: Array) -> Array:
+    def log_cf_gradient(self, u: Array, maturity: Any, params: Array) -> Array:
         """Derivatives of :meth:`log_cf` with respect to the parameters.
 
         Parameters
         ----------
-        u : complex array of shape (m,)
-            Arguments.
-        maturity : float
+        u : complex array of shape (m,) or (n_samples, m)
+            Arguments, common to all parameter sets or not.
+        maturity : float or array of shape (n_samples, 1)
             Time to expiry, in years.
         params : array of shape (n_samples, n_params)
             Parameter sets.
@@ -117,8 +118,8 @@ class CharacteristicModel(ABC):
 
         Parameters
         ----------
-        u : complex array of shape (m,)
-            Arguments.
+        u : complex array of shape (m,) or (n_samples, m)
+            Arguments, common to all parameter sets or not.
         params : array of shape (n_samples, n_params)
             Parameter sets.
         gradient : bool, default=False
@@ -127,7 +128,8 @@ class CharacteristicModel(ABC):
         Returns
         -------
         kernel : callable
-            ``kernel(maturities)``, for `maturities` of shape ``(t, 1, 1)``, returns
+            ``kernel(maturities)``, for `maturities` of shape ``(t, 1, 1)`` or
+            ``(t, n_samples, 1)``, returns
             the log characteristic function, of shape ``(t, n_samples, m)``, and a
             list of its derivatives, one array for each parameter that broadcasts to
             that shape (empty without `gradient`).
@@ -273,10 +275,10 @@ class _KernelModel(CharacteristicModel):
     @abstractmethod
     def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel: ...
 
-    def log_cf(self, u: Array, maturity: float, params: Array) -> Array:
+    def log_cf(self, u: Array, maturity: Any, params: Array) -> Array:
         return self.kernel(u, params)(maturity)[0]
 
-    def log_cf_gradient(self, u: Array, maturity: float, params: Array) -> Array:
+    def log_cf_gradient(self, u: Array, maturity: Any, params: Array) -> Array:
         xp = array_namespace(u, params)
         value, slopes = self.kernel(u, params, gradient=True)(maturity)
         return xp.stack([xp.broadcast_to(slope, value.shape) for slope in slopes], axis=1)
@@ -298,8 +300,8 @@ class LevyModel(_KernelModel):
 
         Parameters
         ----------
-        u : complex array of shape (m,)
-            Arguments.
+        u : complex array of shape (m,) or (n_samples, m)
+            Arguments, common to all parameter sets or not.
         params : array of shape (n_samples, n_params)
             Parameter sets.
         gradient : bool, default=False

@@ -139,7 +139,8 @@ class Heston(_KernelModel):
             along_xi += (kappa * theta) * (drift + 2 * y_xi)
             along_s = v0 * (per_v0 * (growth_s + variance * y_s + y * inverse_ratio))
             along_s += (kappa * theta) * (
-                drift * (0.5 * steady) + 2 * (y_s + y * y * _log_curvature(variance * y, log, inverse_ratio))
+                drift * (0.5 * steady)
+                + 2 * (y_s + y * y * _log_curvature(variance * y, log, inverse_ratio))
             )
             z = 1j * u
             return value, [

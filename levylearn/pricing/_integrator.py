@@ -95,7 +95,7 @@ class ContourIntegrator:
         work = self._work(plan)
         for job in work.jobs:
             log_phi, slopes = self._log_phi(model, params, job, gradient)
-            complete = self._is_complete(log_phi, job) if check else None
+            complete = self._is_complete(model, log_phi, job) if check else None
             terms = self._terms(model, job, log_phi, slopes)
             sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
             with np.errstate(all="ignore"):  # strikes of the other side may overflow
@@ -192,12 +192,12 @@ class ContourIntegrator:
         with np.errstate(all="ignore"):
             return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
 
-    def _is_complete(self, log_phi: Complex, job: _Job) -> Bools:
+    def _is_complete(self, model: CharacteristicModel, log_phi: Complex, job: _Job) -> Bools:
         """Whether the integrand is negligible at the end of the line, by position."""
         times, items, _ = job.positions
         last, u, weight = job.block.ends()
         end = log_phi.real[:, np.arange(len(last)), last]
-        if len(end) < len(job.times):
+        if model.has_stationary_increments:
             end = end * job.times[..., 0]
         log_size = end + np.log(np.abs(weight))
         decay = (u.imag[items] + 0.5) * self.layout.k_of_quote[job.quotes]

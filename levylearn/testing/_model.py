@@ -156,6 +156,22 @@ def _rows_are_independent(case: _ModelContract) -> None:
         case.require_close(name, function(params), alone, 1e-12 * size)
 
 
+def _sets_have_arguments_of_their_own(case: _ModelContract) -> None:
+    """Every parameter set may have its own arguments and its own maturity."""
+    model, params = case.model, case.params
+    u = np.linspace(0.5, 1.0, len(params))[:, None] * _line(0.3)
+    times = np.linspace(0.1, 2.0, len(params))[:, None]
+    for name in ("log_cf", "log_cf_gradient"):
+        function = getattr(model, name)
+        alone = np.concatenate(
+            [function(u[i], times[i, 0], params[i : i + 1]) for i in range(len(params))]
+        )
+        found = function(u, times, params)
+        case.require_shape(name, found, alone.shape, "c")
+        size = np.abs(alone).max(axis=-1, keepdims=True)
+        case.require_close(name, found, alone, 1e-11 * size)
+
+
 def _kernel_agrees(case: _ModelContract) -> None:
     """The kernel gives log_cf and log_cf_gradient of every maturity."""
     model, u, params = case.model, _line(0.3), case.params
@@ -329,6 +345,7 @@ _RULES = (
     _shapes,
     _arguments_are_left_alone,
     _rows_are_independent,
+    _sets_have_arguments_of_their_own,
     _kernel_agrees,
     _is_normalised,
     _is_martingale,

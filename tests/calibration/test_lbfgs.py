@@ -87,7 +87,9 @@ def search(residuals, start, low=-10.0, high=10.0):
     ends = (np.broadcast_to(np.asarray(end, dtype=float), start.shape[1]) for end in (low, high))
     space = SimpleNamespace(**dict(zip(("low", "high"), ends, strict=True)))
     problem = SimpleNamespace(
-        residuals=lambda problems: lambda z, points: residuals(z), space=space, exact=np.array([1e-20])
+        residuals=lambda problems: lambda z, points: residuals(z),
+        space=space,
+        exact=np.array([1e-20]),
     )
     effort = Effort(max_evaluations=500, tolerance=1e-11)
     return LBFGSCalibrator(PRICER)._local(problem, start, np.array([0]), effort)

@@ -98,6 +98,18 @@ def test_linear():
     assert_allclose(triangle.T @ triangle, MATRIX.T @ MATRIX, rtol=1e-12)
 
 
+def test_large_residuals():
+    # Gauss-Newton steps halve here: the curvature of a residual that stays is half of the
+    # square of the slope. A hundred evaluations would not be enough for their sum to 1e-12.
+    def bent(z):
+        x = z[:, 0]
+        return np.stack([x, 1 + x**2 / 4], axis=1), np.stack([np.ones_like(x), x / 2], 1)[..., None]
+
+    found = search(bent, [1.0])
+    assert_allclose(found.z, 0, atol=1e-6)
+    assert found.n_evaluations[0] < 12
+
+
 def test_rank_deficient():
     found = search(collinear, [5.0, 1.0])
     assert_allclose(found.z.sum(), 2, atol=1e-10)

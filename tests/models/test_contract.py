@@ -109,6 +109,13 @@ class Writing(Meixner):
         return value
 
 
+class Uniform(Meixner):
+    """The same arguments for all sets."""
+
+    def log_cf(self, u, maturity, params):
+        return super().log_cf(u[-1] if u.ndim == 2 else u, maturity, params)
+
+
 class Twice(Meixner):
     """Two parameters of one name."""
 
@@ -170,6 +177,7 @@ class Trapped(CharacteristicModel):
         (Centred(), "alone"),
         (Flat(), r"shapes.*expected shape \(1, 1\)"),
         (Writing(), "written to"),
+        (Uniform(), "own arguments"),
         (Twice(), "names of their own"),
         (Wide(), "nested|Market ranges"),
         (Lenient(), "outside its domain"),

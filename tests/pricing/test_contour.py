@@ -8,6 +8,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from levylearn import base
+from levylearn.calibration._space import ParameterSpace
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import CharacteristicModel, VarianceGamma, get_model, list_models
 from levylearn.pricing import ContourPricer
@@ -43,6 +44,37 @@ class TextbookVarianceGamma(CharacteristicModel):
         drift = np.log(1 - theta * nu - sigma**2 * nu / 2) / nu
         log = np.log(1 - 1j * theta * nu * u + sigma**2 * nu * u**2 / 2)
         return maturity * (1j * u * drift - log / nu)
+
+
+# -- plans ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_plan_of_the_same_sets(name):
+    pricer, params = fitted(name), sets(name, 40)
+    expected = pricer.evaluate(params, gradient=True)
+    found = pricer.evaluate(params, gradient=True, plan=pricer.plan(params))
+    for part, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(part, same)
+
+
+@pytest.mark.parametrize(("reach", "tolerance"), [(0.003, 1e-12), (0.03, 1e-10), (0.1, 1e-7)])
+@pytest.mark.parametrize("name", list_models())
+def test_plan_of_sets_close_by(name, reach, tolerance):
+    # Of Variance Gamma's strikes, some change sides of the standstill, and the lines that
+    # were made for the other side lead to infinity.
+    pricer, params = fitted(name), sets(name, 100)
+    space = ParameterSpace(pricer.parameters_)
+    z = space.coordinates(params)
+    z += reach * space.width * np.random.default_rng(0).uniform(-1, 1, params.shape)
+    moved = space.parameters(np.clip(z, space.low, space.high))
+    inside = pricer.admissible(moved)
+    assert inside.sum() > 50
+    found = pricer.evaluate(moved[inside], gradient=True, plan=pricer.plan(params)[inside])
+    expected = pricer.evaluate(moved[inside], gradient=True)
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=tolerance * GRID.spot)
+    size = np.abs(expected[1]).max(axis=2, keepdims=True) + GRID.spot
+    assert (np.abs(found[1] - expected[1]) <= 10 * tolerance * size).all()
 
 
 # -- contract ------------------------------------------------------------------------
