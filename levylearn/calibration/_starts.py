@@ -55,7 +55,9 @@ class Candidates:
         self.space = space
         self.z, self.surfaces = z[priced], np.nan_to_num(surfaces[priced])
         # By width of each coordinate; single precision is plenty for a first step.
-        self.jacobians = np.nan_to_num(np.swapaxes(slopes[priced], 1, 2)).astype(np.float32)
+        with np.errstate(over="ignore"):
+            jacobians = np.swapaxes(slopes[priced], 1, 2).astype(np.float32)
+        self.jacobians = np.nan_to_num(jacobians)
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.

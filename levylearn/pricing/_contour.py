@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
-from levylearn.pricing._integrator import ContourIntegrator
+from levylearn.pricing._integrator import LOG_TOLERANCE, ContourIntegrator
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._plan import Plan, Planner
 
 __all__ = ["ContourPricer"]
 
 Floats = NDArray[np.float64]
+
+# Derivatives of the integrand are larger than itself where it ends, by powers of u.
+_LOG_SLOPE = float(np.log(1e-3))
 
 
 class ContourPricer(BasePricer):
@@ -101,7 +104,9 @@ class ContourPricer(BasePricer):
 
     def _prepare(self) -> None:
         layout = Layout(self.grid)
-        self._planner, self._integrator = Planner(layout), ContourIntegrator(layout)
+        self._planner = Planner(layout, LOG_TOLERANCE)
+        self._planner_of_slopes = Planner(layout, LOG_TOLERANCE + _LOG_SLOPE)
+        self._integrator = ContourIntegrator(layout)
 
     def plan(self, params: Floats) -> Plan:
         """Choose the lines of integration.
@@ -122,7 +127,9 @@ class ContourPricer(BasePricer):
         self, params: Floats, gradient: bool, *plan: Plan
     ) -> tuple[Floats, Floats | None]:
         if not plan:
-            return self._integrator.integrate(self.model_, params, self.plan(params), gradient)
+            planner = self._planner_of_slopes if gradient else self._planner
+            made = planner(self.model_, params)
+            return self._integrator.integrate(self.model_, params, made, gradient)
         values, slopes = self._integrator.integrate(
             self.model_, params, plan[0], gradient, check=True
         )

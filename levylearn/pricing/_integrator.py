@@ -20,9 +20,11 @@ import numpy as np
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._blocks import Block, Run, blocks
 from levylearn.pricing._layout import Layout
-from levylearn.pricing._lines import LOG_TOLERANCE, STEPS, Complex, Floats, Ints, nodes
+from levylearn.pricing._lines import STEPS, Complex, Floats, Ints, nodes
 from levylearn.pricing._plan import OVERFLOW, Bools, Plan, sides_of
 
+# Aimed at: the error of a price, as a fraction of the forward.
+LOG_TOLERANCE = float(np.log(1e-13))
 # Rounding error of a sum, as a fraction of the sum of its terms' absolute values.
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # So many complex numbers stay in the processor's cache.
@@ -109,9 +111,9 @@ class ContourIntegrator:
         for alone in work.alone:
             terms, slopes = _terms_alone(model, params, alone, gradient)
             with np.errstate(all="ignore"):  # lines made for others may lead anywhere
-                for layer, factor in enumerate([1.0, *slopes]):
-                    sums = (terms * factor).sum(axis=-1).real
-                    out[alone.sets, layer, alone.quotes] = sums
+                for layer, factor in enumerate([np.ones(1), *slopes]):
+                    found = (terms * factor).sum(axis=-1).real
+                    out[alone.sets, layer, alone.quotes] = found
             if check:
                 last = terms[np.arange(len(terms)), alone.block.ends()[0]]
                 out[alone.sets[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan

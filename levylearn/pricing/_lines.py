@@ -25,8 +25,6 @@ Complex = NDArray[np.complex128]
 
 # With this scale the poles at u = +-i/2 sit on the edge of the strip |Im(y + iw)| < pi/2.
 _SCALE = 0.5
-# Aimed at: the error of a price, as a fraction of the forward.
-LOG_TOLERANCE = float(np.log(1e-13))
 # The sum of terms above exp(_LARGEST) would lose the digits aimed at to rounding.
 _LARGEST = 4.0
 
@@ -94,15 +92,16 @@ def nodes(angle: int, step: int) -> tuple[Complex, Complex]:
     return u, weight
 
 
-def profile(log_size: Floats) -> Profile:
+def profile(log_size: Floats, log_tolerance: float) -> Profile:
     """Summarise log |f| on the probes of each line, given as (..., n_fan, n_probes).
 
+    It is negligible below the tolerance.
     An integrand that was negligible and comes back is one whose logarithm turns in the
     complex plane faster than the probes can see: its line is not to be used. On the real
     axis, in the middle of the fan, a characteristic function is bounded; if it comes back
     there (frequent jumps of nearly one size make it periodic) it is alive that far.
     """
-    alive = log_size > LOG_TOLERANCE
+    alive = log_size > log_tolerance
     with np.errstate(invalid="ignore"):
         returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
     bent = FAN != 0
@@ -114,14 +113,14 @@ def profile(log_size: Floats) -> Profile:
         return Profile(largest.astype(np.float32), length.astype(np.float32))
 
 
-def choose(profile: Profile) -> tuple[Line, Floats]:
+def choose(profile: Profile, log_tolerance: float) -> tuple[Line, Floats]:
     """Find, for every integrand, the line that needs the fewest nodes, and their number.
 
     Where no line is fully accurate, it is the one that loses least to rounding. The
     number is 0 where there is nothing to integrate.
     """
     log_size, length = profile
-    reach = 1 / np.maximum(log_size - np.float32(LOG_TOLERANCE), 1)
+    reach = 1 / np.maximum(log_size - np.float32(log_tolerance), 1)
     step = np.minimum(_widest(_GAPS_BELOW, reach), _widest(_GAPS_ABOVE, reach))
     log_size, length = _interleaved(log_size), _interleaved(length)
     cost = length / np.maximum(step, STEPS[-1])

@@ -17,7 +17,6 @@ from levylearn.models import CharacteristicModel
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._lines import (
     FAN,
-    LOG_TOLERANCE,
     PROBES,
     Complex,
     Floats,
@@ -62,10 +61,13 @@ class Planner:
     ----------
     layout : Layout
         The contracts.
+    log_tolerance : float
+        Logarithm of the error of a price that is aimed at, as a fraction of the forward.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, log_tolerance: float) -> None:
         self.layout = layout
+        self.log_tolerance = log_tolerance
         n_bands = len(layout.bands)
         self._dtype = np.dtype(
             [
@@ -91,7 +93,7 @@ class Planner:
             distance = k - split[..., None]
             near = np.abs(distance) < margin[..., None]
             sizes = self._on_fan(model, params, log_phi, reach)
-        chosen, cost = choose(self._profiles(sizes, split, distance, near))
+        chosen, cost = choose(self._profiles(sizes, split, distance, near), self.log_tolerance)
         whole = cost[WHOLE] <= cost[RIGHT] + cost[LEFT]
         taken = (cost > 0) & (whole == (np.arange(3) == WHOLE)[:, None, None])
 
@@ -116,7 +118,7 @@ class Planner:
         """
         u = _REAL_AXIS.real
         log_size = log_phi.real + _LOG_REAL_WEIGHT
-        last = np.maximum(last_true(log_size > LOG_TOLERANCE), 1)
+        last = np.maximum(last_true(log_size > self.log_tolerance), 1)
         # One point for a band, so that the strikes of its maturities can be compared.
         n_bands = len(self.layout.bands)
         last = np.tile(np.maximum(last[:n_bands], last[n_bands:]), (2, 1))
@@ -125,7 +127,7 @@ class Planner:
         split[~np.isfinite(split)] = 0.0
         overflow = OVERFLOW / np.maximum(np.abs(split), 1e-300)
         before = np.maximum(np.searchsorted(u, overflow) - 1, 0)
-        left_to_decay = log_size[*row, before] - LOG_TOLERANCE
+        left_to_decay = log_size[*row, before] - self.log_tolerance
         margin = np.where(last > before, left_to_decay / overflow, 0.0)
         margin = np.maximum(margin[:n_bands], margin[n_bands:])[self._band]
         first, final = split[self._band], split[self._band + n_bands]
@@ -146,7 +148,7 @@ class Planner:
             rows = np.flatnonzero(n_probes == cut)
             part = _log_sizes(model, params[rows], self._times, _BENT, cut)
             if cut < len(PROBES):
-                part[part[..., -1] > LOG_TOLERANCE] = np.inf
+                part[part[..., -1] > self.log_tolerance] = np.inf
             sizes[:, rows[:, None], _BENT, :cut] = part
         sizes[np.isnan(sizes)] = np.inf
         return sizes
@@ -169,7 +171,8 @@ class Planner:
         worst = (middle + np.where(_UPWARD, low, high)).astype(np.float32)
         half = (0.5 * (middle + low)).astype(np.float32)
         sizes = sizes.reshape(2, len(starts), *sizes.shape[1:])
-        ends = profile(sizes - _HEIGHT * worst[..., None] - half[..., None])
+        tilted = sizes - _HEIGHT * worst[..., None] - half[..., None]
+        ends = profile(tilted, self.log_tolerance)
         nothing = nothing[..., None]
         log_size = np.where(nothing, -np.inf, ends.log_size.max(axis=1))
         length = np.where(nothing, 0.0, ends.length.max(axis=1))
@@ -190,7 +193,8 @@ class Planner:
         k = self.layout.k[t, strikes, None, None]
         sizes = _log_sizes(model, params[rows], times, np.arange(len(FAN)), len(PROBES))[0]
         sizes[np.isnan(sizes)] = np.inf
-        return choose(profile(sizes - (_FAN.imag + 0.5) * k))[0].code()
+        found = profile(sizes - (_FAN.imag + 0.5) * k, self.log_tolerance)
+        return choose(found, self.log_tolerance)[0].code()
 
 
 def sides_of(distance: Floats, near: Bools) -> tuple[Bools, Bools, Bools]:

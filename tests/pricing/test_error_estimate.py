@@ -5,7 +5,7 @@ import pytest
 
 from levylearn.market import OptionGrid
 from levylearn.models import get_model, list_models
-from levylearn.pricing import ContourPricer, _integrator, _lines
+from levylearn.pricing import ContourPricer, _contour, _integrator
 from levylearn.testing._common import sample_parameters
 
 GRID = OptionGrid(
@@ -38,7 +38,7 @@ def aiming_at(monkeypatch):
     """Make the rule aim at another error; a coarse one has true errors that can be seen."""
 
     def aim(tolerance):
-        for module in (_lines, _integrator):
+        for module in (_contour, _integrator):
             monkeypatch.setattr(module, "LOG_TOLERANCE", float(np.log(tolerance)))
 
     return aim
