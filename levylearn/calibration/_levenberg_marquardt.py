@@ -35,6 +35,9 @@ _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
 _ALIGNED, _MOST_RATIO = 0.9, 0.8
 _LARGE = 0.99
 
+# Below so many times the exact cost, a search goes on only while every step lowers it to that.
+_CLOSE, _QUICK = 1e10, 0.25
+
 # How often a step is computed anew because it would leave the box.
 _PASSES = 4
 
@@ -119,8 +122,11 @@ def minimise(
     rows = np.flatnonzero(status == _RUNNING)
     state = state.take(rows)
     while len(rows):
+        before = state.cost
         state, ended = _iterate(residuals, state, rows, low, high, width, tolerance)
         evaluations[rows] += 1
+        slow = state.cost > _QUICK * before
+        ended[slow & (state.cost <= _CLOSE * exact[rows])] = CalibrationStatus.CLOSE
         ended[state.cost <= exact[rows]] = CalibrationStatus.EXACT
         spent = (ended == _RUNNING) & (evaluations[rows] >= max_evaluations)
         ended[spent] = CalibrationStatus.MAX_EVALUATIONS

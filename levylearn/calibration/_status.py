@@ -12,6 +12,8 @@ class CalibrationStatus(IntEnum):
     ----------
     EXACT : int
         The quotes are reproduced to rounding error.
+    CLOSE : int
+        The quotes are reproduced to eight digits, and more would take long.
     CONVERGED : int
         No step improves the fit any further, within the tolerance.
     MAX_EVALUATIONS : int
@@ -23,10 +25,11 @@ class CalibrationStatus(IntEnum):
     """
 
     EXACT = 0
-    CONVERGED = 1
-    MAX_EVALUATIONS = 2
-    NO_QUOTES = 3
-    NO_START = 4
+    CLOSE = 1
+    CONVERGED = 2
+    MAX_EVALUATIONS = 3
+    NO_QUOTES = 4
+    NO_START = 5
 
     @property
     def message(self) -> str:
@@ -41,6 +44,7 @@ class CalibrationStatus(IntEnum):
 
 _MESSAGES = {
     CalibrationStatus.EXACT: "The quotes are reproduced to rounding error.",
+    CalibrationStatus.CLOSE: "The quotes are reproduced to eight digits.",
     CalibrationStatus.CONVERGED: "No step improves the fit any further.",
     CalibrationStatus.MAX_EVALUATIONS: "The budget of evaluations is used up.",
     CalibrationStatus.NO_QUOTES: "There are fewer quotes than free parameters.",
