@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -78,7 +79,7 @@ def blocks(codes: Ints, bands: Ints, n_times: Ints, most: int) -> Iterator[Block
 
     Parameters
     ----------
-    codes : ndarray of int of shape (n,)
+    codes : ndarray of int of shape (n,), n > 0
         Code of the line of each integral.
     bands : ndarray of int of shape (n,)
         Band of maturities of each.
@@ -97,12 +98,13 @@ def blocks(codes: Ints, bands: Ints, n_times: Ints, most: int) -> Iterator[Block
     codes, bands = codes[order], bands[order]
     line = Line(*(part[order] for part in line))
     n_nodes = SIZES[line.size]
-    other_length = np.diff(line.size * len(n_times) + bands, prepend=-1) != 0
-    other_line = other_length | (np.diff(codes, prepend=-1) != 0)
-    starts = _starts(np.flatnonzero(other_length), n_times[bands], n_nodes, most)
-    run_starts = np.union1d(np.flatnonzero(other_line), starts)
+    other_length = (line.size[1:] != line.size[:-1]) | (bands[1:] != bands[:-1])
+    other_line = other_length | (codes[1:] != codes[:-1])
+    groups = [0, *(1 + np.flatnonzero(other_length)).tolist()]
+    starts = _starts(groups, n_times[bands], n_nodes, most)
+    run_starts = sorted({*starts, *(1 + np.flatnonzero(other_line)).tolist()})
     for start, stop in pairwise([*starts, len(codes)]):
-        first, last = np.searchsorted(run_starts, [start, stop])
+        first, last = bisect_left(run_starts, start), bisect_left(run_starts, stop)
         runs = [
             Run(
                 slice(a - start, b - start),
@@ -110,17 +112,17 @@ def blocks(codes: Ints, bands: Ints, n_times: Ints, most: int) -> Iterator[Block
                 Line(*(int(part[a]) for part in line)),
                 int(n_nodes[a]),
             )
-            for a, b in pairwise([*run_starts[first:last].tolist(), stop])
+            for a, b in pairwise([*run_starts[first:last], stop])
         ]
         yield Block(order[start:stop], runs)
 
 
-def _starts(groups: Ints, n_times: Ints, n_nodes: Ints, most: int) -> list[int]:
+def _starts(groups: list[int], n_times: Ints, n_nodes: Ints, most: int) -> list[int]:
     """Where blocks start: groups of equal shape, merged while that costs little, or cut.
 
     Parameters
     ----------
-    groups : ndarray of int of shape (n_groups,)
+    groups : list of int
         Where the groups start.
     n_times, n_nodes : ndarray of int of shape (n,)
         Shapes of the integrals, ordered by the latter.
@@ -134,7 +136,7 @@ def _starts(groups: Ints, n_times: Ints, n_nodes: Ints, most: int) -> list[int]:
     """
     starts: list[int] = []
     n, height = 0, 0  # of the current block
-    for a, b in pairwise([*groups.tolist(), len(n_times)]):
+    for a, b in pairwise([*groups, len(n_times)]):
         taller, width = max(height, int(n_times[a])), int(n_nodes[a])
         terms = (n + b - a) * taller * width
         own = (b - a) * int(n_times[a]) * width
@@ -142,7 +144,7 @@ def _starts(groups: Ints, n_times: Ints, n_nodes: Ints, most: int) -> list[int]:
         if n and terms <= min(before + own + _WORTH_A_CALL, most):
             n, height = n + b - a, taller
             continue
-        n_parts = -(-own // most)
-        starts += np.linspace(a, b, min(n_parts, b - a), endpoint=False).astype(int).tolist()
+        n_parts = min(-(-own // most), b - a)
+        starts += [a + (b - a) * part // n_parts for part in range(n_parts)]
         n, height = b - starts[-1], int(n_times[a])
     return starts

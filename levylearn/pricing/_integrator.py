@@ -160,6 +160,8 @@ class ContourIntegrator:
         distance = layout.k[:, None, :] - plan["split"].T[..., None]
         sides = np.stack(sides_of(distance, plan["near"].transpose(1, 0, 2) >= 0))
         rows, side, band = np.nonzero(plan["line"] >= 0)
+        if not rows.size:
+            return
         for block in blocks(plan["line"][rows, side, band], band, layout.counts, _TERMS_AT_ONCE):
             row, bands = rows[block.members], band[block.members]
             if len({run.band for run in block.runs}) == 1:
@@ -176,6 +178,8 @@ class ContourIntegrator:
     def _alone(self, plan: Plan) -> Iterator[_Alone]:
         codes = plan["near"]
         rows, t, strikes = np.nonzero(codes >= 0)
+        if not rows.size:
+            return
         one = np.ones(1, dtype=np.intp)
         for block in blocks(codes[rows, t, strikes], np.zeros_like(rows), one, _TERMS_AT_ONCE):
             row, at = rows[block.members], (t[block.members], strikes[block.members])
