@@ -21,7 +21,7 @@ class Effort(NamedTuple):
     tolerance: float
 
 
-# local(z, problems, effort) -> Minimum
+# local(z, problems, effort) -> Minimum; also for several starts of each problem.
 LocalSearch = Callable[[Floats, Ints, Effort], Minimum]
 
 # The first few starts tell whether they end in one valley: costs that differ by less are one.
@@ -96,9 +96,7 @@ def best_of_starts(
     if rows.size:
         looks = search(starts[rows, n_heat:], rows, _ROUND)
         looks = Minimum._make(np.concatenate(p, axis=1) for p in zip(heat, looks, strict=True))
-        while looks.cost.shape[1] > 2 * _FINALISTS:
-            looks = search(_better_half(looks), rows, _ROUND)
-        _improve(best, rows, _lowest(search(_better_half(looks), rows, to_the_end)))
+        _improve(best, rows, _lowest(search(_finalists(search, looks, rows), rows, to_the_end)))
 
     unfelt = _unfelt(best, width)
     rows = rows[unfelt[rows].any(axis=1)]
@@ -107,6 +105,13 @@ def best_of_starts(
         look = _lowest(search(revived, rows, _ROUND))
         _improve(best, rows, _lowest(search(look.z[:, None], rows, to_the_end)))
     return best._replace(n_evaluations=spent)
+
+
+def _finalists(search: LocalSearch, looks: Minimum, rows: Ints) -> Floats:
+    """Where those starts are that are left after rounds in each of which half drop out."""
+    while looks.cost.shape[1] > 2 * _FINALISTS:
+        looks = search(_better_half(looks), rows, _ROUND)
+    return _better_half(looks)
 
 
 def _better_half(minima: Minimum) -> Floats:
