@@ -189,7 +189,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             - ``parameters``, (n_samples, n_params);
             - ``covariance``, (n_samples, n_params, n_params), of the parameters, from the
               Gauss-Newton matrix and the residuals' own variance; NaN for parameters held
-              at a bound, zero for fixed ones;
+              at a bound or not told apart by the quotes, zero for fixed ones;
             - ``standard_error``, (n_samples, n_params), its diagonal's square root;
             - ``rmse``, (n_samples,), root mean squared error in the unit of the surfaces;
             - ``loss``, (n_samples,), the sum of squares that was minimised;
@@ -248,7 +248,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         intervals : ndarray of shape (n_samples, n_params, 2)
-            Lower and upper ends; NaN for parameters held at a bound.
+            Lower and upper ends; NaN for parameters held at a bound or not told apart.
 
         Raises
         ------
