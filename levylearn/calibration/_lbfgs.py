@@ -105,7 +105,8 @@ class LBFGSCalibrator(OptimisingCalibrator):
     array([[ 0.2,  0.4, -0.2]])
     """
 
-    _usual_starts = (4, 4)
+    def _usual_starts(self, n_free: int) -> int:
+        return 4
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort
@@ -139,6 +140,7 @@ class _Search:
         self.problem, self.row, self.unit = problem, row, cost
         self.residuals = problem.residuals(np.array([row]))
         self.cost, self.z = cost, z
+        self.previous = 1.0
         # Told where there is no price: above anything that a line search accepts.
         self.ceiling = 2.0
         # A coordinate that changes nothing at the start keeps its unit.
@@ -153,7 +155,9 @@ class _Search:
             jac=True,
             method="L-BFGS-B",
             bounds=np.column_stack([self.low, self.high]),
-            callback=self.after_step,
+            callback=lambda intermediate_result: self.after_step(
+                intermediate_result.fun, effort.tolerance
+            ),
             options={
                 "ftol": _TOLERANCE,
                 "gtol": _GRADIENT_TOLERANCE,
@@ -181,9 +185,12 @@ class _Search:
         z = np.clip(x / self.size, space.low, space.high)
         return np.where(x <= self.low, space.low, np.where(x >= self.high, space.high, z))
 
-    def after_step(self, intermediate_result: OptimizeResult) -> None:
-        self.ceiling = 2 * intermediate_result.fun
-        if self.cost <= self.problem.exact[self.row]:
+    def after_step(self, cost: float, tolerance: float) -> None:
+        """Stop where the fit is exact or a step improves it too little."""
+        self.ceiling = 2 * cost
+        improved = self.previous - cost > tolerance * cost
+        self.previous = cost
+        if not improved or self.cost <= self.problem.exact[self.row]:
             raise StopIteration
 
 

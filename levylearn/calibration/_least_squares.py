@@ -19,8 +19,9 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     r"""Least squares by Levenberg-Marquardt on the analytic Jacobian, all surfaces at once.
 
     Every surface is compared with candidates whose prices are computed once, in `fit`; the
-    search starts from the nearest of them. If the fit is not exact it is repeated from the
-    others, and the best optimum is kept.
+    search starts from the nearest of them. If the fit is not exact, as many starts as there
+    are free parameters are tried; if they disagree, all starts compete, and the best optimum is
+    kept.
 
     Parameters
     ----------
@@ -42,13 +43,14 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
         Parameters that are held fixed.
     n_starts : int or None, default=None
         Starting points for every surface that its first one does not reproduce; None
-        means 12 for up to five free parameters and 32 for more.
+        means 12, and seven more for each free parameter beyond five.
     n_candidates : int or None, default=None
         Number of points in the market range, and again in the box, from which starting
         points are taken, rounded up to a power of two; None means 32 for each free
         parameter.
     max_evaluations : int, default=200
-        Surfaces priced, with their Jacobian, for one start.
+        Surfaces priced, with their Jacobian, for one search from a start, and again for the
+        last digits of the best.
     random_state : int, RandomState instance or None, default=0
         Seed of the candidates, a scrambled Sobol sequence.
     n_jobs : int or None, default=None
@@ -107,7 +109,9 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     'The quotes are reproduced to rounding error.'
     """
 
-    _usual_starts = (12, 32)
+    def _usual_starts(self, n_free: int) -> int:
+        # Problems of few parameters rarely have more than one valley.
+        return 12 + 7 * max(n_free - 5, 0)
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort

@@ -6,7 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from levylearn.base import BasePricer
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
-from levylearn.calibration._search import FINAL_TOLERANCE, Effort, best_of_starts
+from levylearn.calibration._search import Effort, best_of_starts
 from levylearn.calibration._space import ParameterSpace
 from levylearn.calibration._starts import Candidates
 from levylearn.calibration._status import CalibrationStatus
@@ -31,8 +31,21 @@ Floats = NDArray[np.float64]
 _ROWS_AT_ONCE = 512
 # Candidates in the market range, and again in the box, for each free parameter.
 _CANDIDATES = 32
-# Problems of so few parameters rarely have more than one valley.
-_FEW = 5
+# Errors within this many times those of rounding: no other start is worth trying.
+_CLOSE = 1e6
+# Of the candidates in the market range, how many serve to bring parts of a model back.
+_SPARES = 4
+_FINAL_TOLERANCE = 1e-11
+# Below what fraction of the strongest direction's slope a direction's is rounding, and the
+# squared share in such directions that leaves a coordinate unknown.
+_BLIND, _PART = 1e-12, 1e-6
+
+
+class _Fits(NamedTuple):
+    """The minimum found for each surface, and how many of its quotes count."""
+
+    minimum: Minimum
+    n_quotes: NDArray[np.intp]
 
 
 class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -40,9 +53,6 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     A subclass implements `_local`, the search from one starting point per surface.
     """
-
-    # How many starts, for up to five free parameters and for more.
-    _usual_starts: ClassVar[tuple[int, int]]
 
     _parameter_constraints: dict[str, list[Any]] = {
         "pricer": [HasMethods(["fit", "evaluate", "admissible"])],
@@ -87,6 +97,10 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    @abstractmethod
+    def _usual_starts(self, n_free: int) -> int:
+        """How many starts, for so many free parameters."""
 
     @abstractmethod
     def _local(
@@ -153,7 +167,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         CalibrationWarning
             If a surface could not be calibrated.
         """
-        minimum = self._calibrate(self._surfaces(X))
+        minimum = self._calibrate(self._surfaces(X)).minimum
         params = self._parameters(minimum)
         _warn(minimum.status)
         return params if self._y_ndim == 2 else params[:, 0]
@@ -176,7 +190,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             - ``parameters``, (n_samples, n_params);
             - ``covariance``, (n_samples, n_params, n_params), of the parameters, from the
               Gauss-Newton matrix and the residuals' own variance; NaN for parameters held
-              at a bound, zero for fixed ones;
+              at a bound or not told apart by the quotes, zero for fixed ones;
             - ``standard_error``, (n_samples, n_params), its diagonal's square root;
             - ``rmse``, (n_samples,), root mean squared error in the unit of the surfaces;
             - ``loss``, (n_samples,), the sum of squares that was minimised;
@@ -193,7 +207,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X = self._surfaces(X)
         if initial is not None:
             initial = np.asarray(initial, dtype=np.float64).reshape(len(X), -1)
-        minimum = self._calibrate(X, initial)
+        minimum, n_quotes = self._calibrate(X, initial)
         params = self._parameters(minimum)
         _warn(minimum.status)
         found = np.isfinite(params).all(axis=1)
@@ -201,7 +215,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if found.any():
             surfaces[found] = self.pricer_.evaluate(params[found])[0]
         at_bound = self._at_bound(minimum)
-        covariance = self._spread(X, minimum, at_bound)[0]
+        covariance = self._spread(minimum, n_quotes, at_bound)[0]
         status = [CalibrationStatus(code) for code in minimum.status]
         return Bunch(
             parameters=params,
@@ -235,17 +249,16 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         intervals : ndarray of shape (n_samples, n_params, 2)
-            Lower and upper ends; NaN for parameters held at a bound.
+            Lower and upper ends; NaN for parameters held at a bound or not told apart.
 
         Raises
         ------
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        X = self._surfaces(X)
-        minimum = self._calibrate(X)
+        minimum, n_quotes = self._calibrate(self._surfaces(X))
         _warn(minimum.status)
-        _, deviation, freedom = self._spread(X, minimum, self._at_bound(minimum))
+        _, deviation, freedom = self._spread(minimum, n_quotes, self._at_bound(minimum))
         return self._space.intervals(minimum.z, deviation, freedom, coverage)
 
     def __sklearn_tags__(self) -> Any:
@@ -268,7 +281,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if priced != n_quotes:
             raise ValueError(f"X has {n_quotes} quotes, but the grid of the pricer has {priced}.")
 
-    def _calibrate(self, X: Floats, initial: Floats | None = None) -> Minimum:
+    def _calibrate(self, X: Floats, initial: Floats | None = None) -> _Fits:
         chunks = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, len(X), _ROWS_AT_ONCE)]
         pieces = (
             (X[rows], None if initial is None else initial[rows])
@@ -280,15 +293,17 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             parts = Parallel(n_jobs=self.n_jobs)(
                 delayed(self._calibrate_rows)(*piece) for piece in pieces
             )
-        return Minimum(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        minima, n_quotes = zip(*parts, strict=True)
+        whole = Minimum(*(np.concatenate(part) for part in zip(*minima, strict=True)))
+        return _Fits(whole, np.concatenate(n_quotes))
 
-    def _calibrate_rows(self, X: Floats, initial: Floats | None) -> Minimum:
+    def _calibrate_rows(self, X: Floats, initial: Floats | None) -> _Fits:
         # Errors of price over vega are defined wherever the search may wander, those of
-        # volatility are not: they are minimised from the optimum of the former.
+        # volatility are not: these are minimised from the optimum of the former.
         in_volatility = differs_in_volatility(self.pricer_, self.loss)
         problem = self._problem(X, "vega_price" if in_volatility else self.loss)
-        enough = problem.quoted.sum(axis=1) >= self._space.size
-        rows = np.flatnonzero(enough)
+        n_quotes = problem.quoted.sum(axis=1)
+        rows = np.flatnonzero(n_quotes >= self._space.size)
         if initial is None:
             starts = self._starts(problem, rows)
         else:
@@ -297,22 +312,33 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         def local(z: Floats, problems: NDArray[np.intp], effort: Effort) -> Minimum:
             return self._local(problem, z, rows[problems], effort)
 
-        best = best_of_starts(local, starts, self.max_evaluations)
+        best = best_of_starts(
+            local,
+            starts,
+            self._candidates.z[:_SPARES],
+            self._space.width,
+            _CLOSE**2 * problem.exact[rows],
+            self.max_evaluations,
+        )
+        unfinished = best.status > CalibrationStatus.CLOSE
         if in_volatility:
-            best = self._polished(X, best, rows)
-        return _scattered(best, rows, len(X))
+            found = self._polished(self._problem(X, self.loss), best, rows)
+            # Where the model has no volatility at some quote, prices over vega decide.
+            failed = found.status == CalibrationStatus.NO_START
+            for part, before in zip(found[:-1], best[:-1], strict=True):
+                part[failed] = before[failed]
+            best, unfinished = found, unfinished & failed
+        going = Minimum._make(part[unfinished] for part in best)
+        for whole, part in zip(best, self._polished(problem, going, rows[unfinished]), strict=True):
+            whole[unfinished] = part
+        return _Fits(_scattered(best, rows, len(X)), n_quotes)
 
-    def _polished(self, X: Floats, best: Minimum, rows: NDArray[np.intp]) -> Minimum:
-        """Minimise errors of volatility from the optimum of those of price over vega.
-
-        Where the model has no volatility at some quote, the latter stays the answer.
-        """
-        problem = self._problem(X, self.loss)
-        polished = self._local(problem, best.z, rows, Effort(self.max_evaluations, FINAL_TOLERANCE))
-        failed = polished.status == CalibrationStatus.NO_START
-        for part, before in zip(polished[:-1], best[:-1], strict=True):
-            part[failed] = before[failed]
-        return polished._replace(n_evaluations=best.n_evaluations + polished.n_evaluations)
+    def _polished(
+        self, problem: CalibrationProblem, best: Minimum, rows: NDArray[np.intp]
+    ) -> Minimum:
+        """Search on from minima, to the last digits."""
+        found = self._local(problem, best.z, rows, Effort(self.max_evaluations, _FINAL_TOLERANCE))
+        return found._replace(n_evaluations=best.n_evaluations + found.n_evaluations)
 
     def _problem(self, X: Floats, loss: str) -> CalibrationProblem:
         return CalibrationProblem(
@@ -320,7 +346,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
 
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
-        n_starts = self.n_starts or self._usual_starts[self._space.size > _FEW]
+        n_starts = self.n_starts or self._usual_starts(self._space.size)
         return self._candidates.starts(problem, rows, n_starts)
 
     def _parameters(self, minimum: Minimum) -> Floats:
@@ -338,33 +364,38 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return at_bound
 
     def _spread(
-        self, X: Floats, minimum: Minimum, at_bound: NDArray[np.bool_]
+        self, minimum: Minimum, n_quotes: NDArray[np.intp], at_bound: NDArray[np.bool_]
     ) -> tuple[Floats, Floats, Floats]:
         """Covariance of the parameters, deviation of the coordinates, degrees of freedom."""
         space = self._space
         held = at_bound[:, space.free]
-        n_quotes = self._problem(X, self.loss).quoted.sum(axis=1)
         freedom = n_quotes - (~held).sum(axis=1)
-        triangle = np.where(held[:, None, :], 0.0, minimum.triangle)
-        matrix = np.swapaxes(triangle, 1, 2) @ triangle
-        identity = np.eye(space.size)
-        size = np.sqrt(np.einsum("npp->np", matrix))
-        # A direction that no quote speaks about has no standard error.
-        size = np.where(held | (size == 0), np.nan, size)
-        known = np.isfinite(size)
-        both = known[:, :, None] & known[:, None, :]
-        with np.errstate(invalid="ignore"):
-            correlation = np.where(both, matrix / (size[:, :, None] * size[:, None, :]), identity)
-        inverse = np.linalg.pinv(correlation, rcond=1e-15, hermitian=True)
+        inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
         variance = np.where(freedom > 0, minimum.cost / np.maximum(freedom, 1), np.nan)
         within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
         deviation = np.sqrt(np.einsum("npp->np", within))
         slopes = space.slopes(space.parameters(minimum.z))
-        covariance = np.zeros((len(X), len(self.parameter_names_), len(self.parameter_names_)))
+        n_params = len(self.parameter_names_)
+        covariance = np.zeros((len(slopes), n_params, n_params))
         covariance[:, space.free[:, None], space.free] = (
             within * slopes[:, :, None] * slopes[:, None, :]
         )
         return covariance, deviation, freedom
+
+
+def _inverse(triangle: Floats) -> tuple[Floats, Floats]:
+    """Inverses of R^T R for columns of unit length, and the lengths; NaN for what is unknown.
+
+    Unknown is a coordinate that has a part in a direction along which nothing changes.
+    """
+    size = np.linalg.norm(triangle, axis=1)
+    unit = triangle / np.where(size > 0, size, 1.0)[:, None, :]
+    _, strength, directions = np.linalg.svd(unit)
+    blind = strength <= _BLIND * strength[:, :1]
+    share = np.where(blind[:, :, None], directions**2, 0.0).sum(axis=1)
+    size = np.where(share > _PART, np.nan, size)
+    stretched = directions / np.where(blind, np.inf, strength)[:, :, None]
+    return np.swapaxes(stretched, 1, 2) @ stretched, size
 
 
 def _progress(chunks: list[slice], verbose: int) -> Any:

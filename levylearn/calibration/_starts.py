@@ -12,10 +12,10 @@ from levylearn.calibration._space import ParameterSpace
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-# From so many of the nearest candidates a Gauss-Newton step is looked at.
+# The first start is from one of so many candidates.
 _TRIED = 16
-# Its damping, against the mean square of the Jacobian's columns, and its greatest length, in
-# widths of the coordinates: candidates are no nearer to each other than about that.
+# The damping of a step, against the mean square of the Jacobian's columns, and its greatest
+# length, in widths of the coordinates: candidates are no nearer to each other than about that.
 _DAMPING, _LONGEST = 1e-4, 0.5
 # Rows are dealt with in parts, so that no array has more numbers than this.
 _NUMBERS = 2_000_000
@@ -62,20 +62,19 @@ class Candidates:
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.
 
-        The first is the end of a Gauss-Newton step from a candidate, the others are the
-        candidates that come nearest.
+        They are the ends of Gauss-Newton steps from the candidates that come nearest. The
+        first is the one that promises most, the others follow in the order of nearness.
         """
         costs = problem.screen(self.surfaces)[rows]
         nearest = np.argsort(costs, axis=1)[:, : max(n_starts, _TRIED)]
-        starts = self.z[nearest[:, :n_starts]]
-        tried = nearest[:, :_TRIED]
-        n_parts = -(-tried.size * self.jacobians[0].size // _NUMBERS)
+        starts = np.empty((*nearest.shape, self.space.size))
+        n_parts = -(-nearest.size * self.jacobians[0].size // _NUMBERS)
         for part in np.array_split(np.arange(len(rows)), n_parts):
-            starts[part, 0] = self._stepped(problem, rows[part], tried[part])
-        return starts
+            starts[part] = self._stepped(problem, rows[part], nearest[part])
+        return starts[:, :n_starts]
 
     def _stepped(self, problem: CalibrationProblem, rows: Ints, tried: Ints) -> Floats:
-        """Of the steps from some candidates, the end of that which promises most."""
+        """Ends of the steps from some candidates, the most promising of the first moved up."""
         scale = problem.scale[rows, None, :]
         r = scale * (self.surfaces[tried] - problem.target[rows, None, :])
         jacobian = scale[..., None] * self.jacobians[tried]
@@ -90,5 +89,7 @@ class Candidates:
         ends = np.clip(z + step * self.space.width, self.space.low, self.space.high)
         step = (ends - z) / self.space.width
         promised = r + (jacobian @ step[..., None])[..., 0]
-        best = np.argmin((promised**2).sum(axis=2), axis=1)
-        return ends[np.arange(len(rows)), best]
+        best = np.argmin((promised[:, :_TRIED] ** 2).sum(axis=2), axis=1)
+        number = np.arange(tried.shape[1])
+        order = np.argsort(np.where(number == best[:, None], -1, number), axis=1)
+        return np.take_along_axis(ends, order[..., None], axis=1)

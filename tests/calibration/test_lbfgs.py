@@ -82,7 +82,7 @@ def test_budget():
 # -- single searches, for problems whose minima are known ------------------------
 
 
-def search(residuals, start, low=-10.0, high=10.0):
+def search(residuals, start, low=-10.0, high=10.0, tolerance=1e-11):
     start = np.array([start], dtype=float)
     ends = (np.broadcast_to(np.asarray(end, dtype=float), start.shape[1]) for end in (low, high))
     space = SimpleNamespace(**dict(zip(("low", "high"), ends, strict=True)))
@@ -91,7 +91,7 @@ def search(residuals, start, low=-10.0, high=10.0):
         space=space,
         exact=np.array([1e-20]),
     )
-    effort = Effort(max_evaluations=500, tolerance=1e-11)
+    effort = Effort(max_evaluations=500, tolerance=tolerance)
     return LBFGSCalibrator(PRICER)._local(problem, start, np.array([0]), effort)
 
 
@@ -111,6 +111,15 @@ def test_rosenbrock():
     found = search(rosenbrock, [-1.2, 1.0])
     assert_allclose(found.z, [[1, 1]], rtol=1e-6)
     assert found.n_evaluations[0] > 10
+
+
+def test_tolerance():
+    rough, fine = (
+        search(rosenbrock, [-1.2, 1.0], high=[0.5, 10.0], tolerance=tolerance)
+        for tolerance in (0.3, 1e-11)
+    )
+    assert rough.n_evaluations[0] < fine.n_evaluations[0]
+    assert rough.cost[0] > fine.cost[0]
 
 
 def test_rosenbrock_in_a_box():

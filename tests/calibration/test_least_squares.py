@@ -258,6 +258,29 @@ def test_covariance_is_that_of_the_estimates(noisy):
     assert_allclose(expected / np.outer(size, size), spread / np.outer(size, size), atol=0.3)
 
 
+class TwinPricer(ContourPricer):
+    """Its third parameter scales the second: only their product is seen."""
+
+    def evaluate(self, params, gradient=False):
+        sigma, nu, scale = params.T
+        seen = np.stack([sigma, nu * np.exp(scale), np.full(len(params), -0.2)], axis=1)
+        surfaces, slopes = super().evaluate(seen, gradient)
+        if gradient:
+            slopes[:, 2] = slopes[:, 1] * seen[:, 1, None]
+            slopes[:, 1] *= np.exp(scale)[:, None]
+        return surfaces, slopes
+
+
+def test_parameters_of_which_only_the_product_is_seen_have_no_error(noisy):
+    pricer = TwinPricer("variance_gamma", GRID)
+    calibrator = LeastSquaresCalibrator(pricer, n_starts=1).fit(noisy[:3])
+    result = calibrator.calibrate(noisy[:3])
+    assert not result.at_bound.any()
+    unknown = np.array([[False, True, True]] * 3)
+    assert_array_equal(np.isnan(result.standard_error), unknown)
+    assert_array_equal(np.isnan(calibrator.predict_interval(noisy[:3])).all(axis=2), unknown)
+
+
 @pytest.mark.parametrize("coverage", [0.5, 0.95])
 def test_intervals_cover(noisy, coverage):
     calibrator = calibrator_of("variance_gamma", n_starts=1).fit(noisy)

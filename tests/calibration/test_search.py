@@ -9,7 +9,7 @@ from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._search import best_of_starts
 
 BUDGET = 200
-N_STARTS = 9
+N_STARTS = 12
 STARTS = np.arange(N_STARTS)
 
 
@@ -32,12 +32,19 @@ class Landscape:
         )
         evaluations = 1 + (basin + problems) % 3
         np.add.at(self.spent, problems, evaluations)
-        triangle = np.multiply.outer(basin + 10.0 * problems, np.ones((1, 1)))
+        triangle = np.multiply.outer(steepness(basin, problems), np.ones((1, 1)))
         return Minimum(z, np.where(np.isnan(cost), np.inf, cost), triangle, status, evaluations)
 
-    def search(self):
-        starts = np.tile(STARTS[:, None].astype(float), (len(self.costs), 1, 1))
-        return best_of_starts(self, starts, BUDGET)
+    def search(self, n_starts=N_STARTS, width=1.0, spares=(0,), close=0.0):
+        starts = np.tile(STARTS[:n_starts, None].astype(float), (len(self.costs), 1, 1))
+        spares = np.reshape(spares, (-1, 1)).astype(float)
+        close = np.full(len(self.costs), close)
+        return best_of_starts(self, starts, spares, np.array([width]), close, BUDGET)
+
+
+def steepness(basin, problems):
+    """Different for each minimum; so much that every one is felt."""
+    return 100.0 + basin + 20.0 * problems
 
 
 def surface(first, others=9.0, **basins):
@@ -55,7 +62,7 @@ def assert_ends(minimum, landscape, basins):
     cost = landscape.costs[rows, basins]
     assert_array_equal(minimum.z[:, 0], basins)
     assert_array_equal(minimum.cost, np.where(np.isnan(cost), np.inf, cost))
-    assert_array_equal(minimum.triangle[:, 0, 0], basins + 10.0 * rows)
+    assert_array_equal(minimum.triangle[:, 0, 0], steepness(np.array(basins), rows))
     expected = np.where(cost == 0, CalibrationStatus.EXACT, CalibrationStatus.CONVERGED)
     expected[np.isnan(cost)] = CalibrationStatus.NO_START
     assert_array_equal(minimum.status, expected)
@@ -65,10 +72,18 @@ def assert_ends(minimum, landscape, basins):
 def test_exact_first_start_stops_the_search():
     landscape = Landscape([surface(0.0, others=0.0)] * 3)
     assert_ends(landscape.search(), landscape, [0, 0, 0])
-    ((starts, problems, effort),) = landscape.calls
+    (starts, problems, effort), *others = landscape.calls
     assert_array_equal(starts, 0)
     assert_array_equal(problems, [0, 1, 2])
     assert effort.max_evaluations == BUDGET
+    assert all(starts.size == 0 for starts, _, _ in others)
+
+
+def test_fit_that_is_close_stops_the_search():
+    landscape = Landscape([surface(1e-9, others=0.0), surface(1e-7, others=0.0, s3=1e-9)])
+    minimum = landscape.search(close=1e-8)
+    assert_array_equal(minimum.cost, [1e-9, 0.0])
+    assert minimum.n_evaluations[0] == 1
 
 
 def test_only_surfaces_that_need_it_are_searched_again():
@@ -99,24 +114,49 @@ def test_no_start_at_all():
     assert_ends(landscape.search(), landscape, [0, 1])
 
 
-def test_quarter_of_the_others_is_searched_and_one_is_polished():
-    landscape = Landscape([surface(2.0, s6=1.0, s7=0.5)])
+def test_starts_that_agree_end_the_search():
+    landscape = Landscape([surface(2.0, s1=2.0005, s2=1.9995), surface(2.0, s1=2.0005, s2=2.01)])
+    minimum = landscape.search()
+    assert_array_equal(minimum.z[:, 0], 0)
+    searched = [np.concatenate([s[p == row] for s, p, _ in landscape.calls]) for row in (0, 1)]
+    assert_array_equal(searched[0], [0, 1, 2])
+    assert_array_equal(np.unique(searched[1]), STARTS)
+
+
+def test_better_half_go_on_round_by_round():
+    landscape = Landscape([surface(3.0, s3=2.5, s6=1.0, s7=0.5, s8=2.0, s9=2.2)])
     landscape.search()
-    first, look, going, polish = landscape.calls
-    assert_array_equal(look[0], STARTS[1:])
-    assert_array_equal(np.sort(going[0]), [1, 6, 7])
-    assert_array_equal(polish[0], [7])
-    assert look[2].max_evaluations < BUDGET
-    assert first[2].max_evaluations == going[2].max_evaluations == BUDGET
-    assert first[2] == polish[2]
-    assert look[2].tolerance > going[2].tolerance > polish[2].tolerance
+    first, heat, others, second, last = (call for call in landscape.calls if call[0].size)
+    assert_array_equal(heat[0], [1, 2])
+    assert_array_equal(others[0], STARTS[3:])
+    assert_array_equal(second[0][:5], [7, 6, 8, 9, 3])
+    assert len(second[0]) == 6
+    assert_array_equal(last[0], [7, 6, 8])
+    assert first[2] == last[2]
+    assert first[2].max_evaluations == BUDGET > heat[2].max_evaluations > others[2].max_evaluations
+    assert others[2] == second[2]
+    assert last[2].tolerance < second[2].tolerance
+
+
+def test_what_is_not_felt_is_brought_back():
+    # The spare values lead to starts 9 and 10, which the contest does not reach.
+    costs = [surface(3.0, s1=2.0, s9=1.0), surface(3.0, s1=2.0, s9=2.5, s10=2.7), surface(0.0)]
+    landscape = Landscape(costs)
+    minimum = landscape.search(n_starts=5, width=1e-3, spares=[9, 10])
+    assert_ends(minimum, landscape, [9, 1, 0])
+
+
+@pytest.mark.parametrize("width", [1e-3, 1.0])
+def test_only_what_is_not_felt_is_brought_back(width):
+    landscape = Landscape([surface(3.0, s1=2.0, s9=1.0)])
+    minimum = landscape.search(n_starts=5, width=width, spares=[9])
+    assert_ends(minimum, landscape, [9 if width == 1e-3 else 1])
 
 
 def test_one_start():
     landscape = Landscape([[2.0], [np.nan], [0.0]])
-    minimum = best_of_starts(landscape, np.zeros((3, 1, 1)), BUDGET)
-    assert_ends(minimum, landscape, [0, 0, 0])
-    assert len(landscape.calls) == 1
+    assert_ends(landscape.search(n_starts=1), landscape, [0, 0, 0])
+    assert sum(starts.size for starts, _, _ in landscape.calls) == 3
 
 
 def test_surfaces_do_not_know_of_each_other():
