@@ -81,6 +81,13 @@ def best_of_starts(
         spent[rows] += minima.n_evaluations.sum(axis=1)
         return minima
 
+    def unsettled(rows: Ints, minima: Minimum) -> tuple[Ints, Minimum]:
+        """Take what is better than the best; return what is still not reproduced."""
+        if rows.size:
+            _improve(best, rows, _lowest(minima))
+        left = ~(best.cost[rows] <= close[rows])
+        return rows[left], _take(minima, left)
+
     to_the_end = Effort(max_evaluations, _COMPARED)
     best = _lowest(search(starts[:, :1], np.arange(len(starts)), to_the_end))
     rows = np.flatnonzero(~(best.cost <= close))
@@ -92,10 +99,12 @@ def best_of_starts(
     with np.errstate(invalid="ignore"):
         same = np.abs(heat.cost - first) <= _SAME * np.minimum(heat.cost, first)
     several = ~same.all(axis=1)
-    rows, heat = rows[several], _take(heat, several)
+    rows, heat = unsettled(rows[several], _take(heat, several))
     if rows.size:
         looks = search(starts[rows, n_heat:], rows, _ROUND)
         looks = Minimum._make(np.concatenate(p, axis=1) for p in zip(heat, looks, strict=True))
+        rows, looks = unsettled(rows, looks)
+    if rows.size:
         _improve(best, rows, _lowest(search(_finalists(search, looks, rows), rows, to_the_end)))
 
     unfelt = _unfelt(best, width)
