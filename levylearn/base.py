@@ -94,6 +94,10 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self.parameters_: tuple[Parameter, ...] = self.model_.parameters
         X = validate_data(self, X, dtype=np.float64)
         self._check_columns()
+        grid = self.grid
+        # A put is the call and so much; a price is so much of what is normalised.
+        self._parity = np.where(grid.is_call, 0.0, grid.strike / grid.forward - 1)
+        self._unit = grid.discount * grid.forward if self.output == "price" else 1.0
         self._prepare()
         return self
 
@@ -288,14 +292,11 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
                 with np.errstate(divide="ignore", invalid="ignore"):
                     slopes = slopes / self._normalised_vega(values)[:, None, :]
             return values, slopes
-        grid = self.grid
-        values = np.where(grid.is_call, values, values - 1 + grid.strike / grid.forward)
-        if self.output == "price":
-            unit = grid.discount * grid.forward
-            # Where the engine is at its wits' end a derivative can be as large as doubles get.
-            with np.errstate(over="ignore"):
-                return values * unit, slopes * unit if slopes is not None else None
-        return values, slopes
+        # Where the engine is at its wits' end a derivative can be as large as doubles get.
+        with np.errstate(over="ignore"):
+            return (values + self._parity) * self._unit, (
+                slopes * self._unit if slopes is not None else None
+            )
 
     def _implied_volatility(self, calls: Floats) -> Floats:
         """Volatilities from the out-of-the-money side; NaN where rounding hides its value."""

@@ -328,9 +328,11 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             for part, before in zip(found[:-1], best[:-1], strict=True):
                 part[failed] = before[failed]
             best, unfinished = found, unfinished & failed
-        going = Minimum._make(part[unfinished] for part in best)
-        for whole, part in zip(best, self._polished(problem, going, rows[unfinished]), strict=True):
-            whole[unfinished] = part
+        if unfinished.any():
+            going = Minimum._make(part[unfinished] for part in best)
+            found = self._polished(problem, going, rows[unfinished])
+            for whole, part in zip(best, found, strict=True):
+                whole[unfinished] = part
         return _Fits(_scattered(best, rows, len(X)), n_quotes)
 
     def _polished(

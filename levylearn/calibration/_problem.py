@@ -130,20 +130,30 @@ class Residuals:
         They are not finite where the model does not exist, or where its price has no
         implied volatility although the market's has one.
         """
-        space = self.problem.space
-        params = space.parameters(z)
+        params = self.problem.space.parameters(z)
         inside = self.problem.pricer.admissible(params)
+        if inside.all():
+            return self._inside(params, z, points, gradient)
         r = np.full((len(z), self.problem.target.shape[1]), np.nan)
         jacobian = np.full((*r.shape, z.shape[1]), np.nan) if gradient else None
         if inside.any():
-            params, points = params[inside], points[inside]
-            values, slopes = self._evaluate(params, z[inside], points, gradient)
-            r[inside], derivative = self.problem.distance(values, self.problems[points])
+            found = self._inside(params[inside], z[inside], points[inside], gradient)
+            r[inside] = found[0]
             if jacobian is not None:
-                assert slopes is not None
-                slopes = slopes[:, space.free] * space.slopes(params)[..., None]
-                jacobian[inside] = np.swapaxes(slopes * derivative[:, None, :], 1, 2)
+                jacobian[inside] = found[1]
         return r, jacobian
+
+    def _inside(
+        self, params: Floats, z: Floats, points: Ints, gradient: bool
+    ) -> tuple[Floats, Floats | None]:
+        """Residuals and Jacobian where the model exists."""
+        values, slopes = self._evaluate(params, z, points, gradient)
+        r, derivative = self.problem.distance(values, self.problems[points])
+        if slopes is None:
+            return r, None
+        space = self.problem.space
+        slopes = slopes[:, space.free] * space.slopes(params)[..., None]
+        return r, np.swapaxes(slopes * derivative[:, None, :], 1, 2)
 
     def _evaluate(
         self, params: Floats, z: Floats, points: Ints, gradient: bool
@@ -169,7 +179,7 @@ class Residuals:
             return _FAR_REACH
         step = self._distance(z, self._last[points])
         self._last[points] = z
-        return np.clip(_STEPS * step, _CLOSE, _REACH)
+        return np.minimum(np.maximum(_STEPS * step, _CLOSE), _REACH)
 
     def _distance(self, z: Floats, other: Floats) -> Floats:
         return np.max(np.abs(z - other) / self.problem.space.width, axis=1)

@@ -91,6 +91,8 @@ def best_of_starts(
     to_the_end = Effort(max_evaluations, _COMPARED)
     best = _lowest(search(starts[:, :1], np.arange(len(starts)), to_the_end))
     rows = np.flatnonzero(~(best.cost <= close))
+    if not rows.size:
+        return best
 
     # As many starts as there are parameters tell whether there are several valleys.
     n_heat = max(starts.shape[2], _LEAST_HEAT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -205,9 +206,8 @@ class CharacteristicModel(ABC):
         admissible : ndarray of bool of shape (n_samples,)
             Each parameter in its domain, and the joint constraint met.
         """
-        inside = np.logical_and.reduce(
-            [p.contains(params[:, j]) for j, p in enumerate(self.parameters)]
-        )
+        low, high = _limits(type(self))
+        inside = ((params >= low) & (params <= high)).all(axis=1)
         with np.errstate(all="ignore"):
             return inside & (self.joint_constraint(params)[0] > 0)
 
@@ -388,6 +388,12 @@ class SumModel(_KernelModel):
             strict=True,
         )
         return np.minimum.reduce(margins), " and ".join(text for text in texts if text)
+
+
+@cache
+def _limits(model: type[CharacteristicModel]) -> NDArray[np.float64]:
+    """Least and greatest values (2, n_params) in the domains of a model's parameters."""
+    return np.array([parameter.limits for parameter in model.parameters]).T
 
 
 def columns(params: Array) -> list[Array]:

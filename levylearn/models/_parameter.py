@@ -72,10 +72,18 @@ class Parameter:
         inside : ndarray of bool
             Same shape as `values`.
         """
+        low, high = self.limits
+        return (values >= low) & (values <= high)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest finite number in the domain."""
         low, high = self.domain
-        above = values >= low if self.closed in ("left", "both") else values > low
-        below = values <= high if self.closed in ("right", "both") else values < high
-        return above & below & np.isfinite(values)
+        if self.closed not in ("left", "both"):
+            low = float(np.nextafter(low, np.inf))
+        if self.closed not in ("right", "both"):
+            high = float(np.nextafter(high, -np.inf))
+        return low, high
 
     @property
     def domain_text(self) -> str:
