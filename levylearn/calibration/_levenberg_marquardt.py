@@ -174,17 +174,17 @@ def _iterate(
     bend, curved = _bend(residuals, state, points, reduced, pinned, step)
     step = step + bend
     stretch = _stretch(step * state.scale, state.last * state.scale)
-    z = np.clip(state.z + stretch * step, low, high)
+    z = _clipped(state.z + stretch * step, low, high)
 
     r, jacobian = _with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
     decrease = state.cost - cost
     accepted = decrease > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        gain = np.clip(decrease / np.maximum(predicted, 0.0), 0.0, 1.0)
-        left = np.clip(cost / state.cost, 1e-3, 1.0)
+        gain = _clipped(decrease / np.maximum(predicted, 0.0), 0.0, 1.0)
+        left = _clipped(cost / state.cost, 1e-3, 1.0)
     # Nielsen's rule; faster where the residuals vanish, for quadratic convergence.
-    eased = np.minimum(np.clip(1 - (2 * gain - 1) ** 3, 1 / 3, 2.0), left)
+    eased = np.minimum(np.maximum(1 - (2 * gain - 1) ** 3, 1 / 3), left)
     damping = state.damping * np.where(accepted, eased, state.growth)
     growth = np.where(accepted, 2.0, 2 * state.growth)
     curved |= gain < _STRAIGHT_GAIN
@@ -235,7 +235,7 @@ def _damped_step(
         step = np.where(pinned, step, free)
         z = state.z + step
         beyond = ~pinned & ((z < low) | (z > high))
-        step = np.clip(z, low, high) - state.z
+        step = _clipped(z, low, high) - state.z
         if not beyond.any():
             break
         pinned = pinned | beyond
@@ -306,6 +306,11 @@ def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     if reduced.shape[1] < q:  # fewer quotes than parameters
         reduced = np.pad(reduced, ((0, 0), (0, q - reduced.shape[1]), (0, 0)))
     return np.where(bad, np.inf, cost), reduced[:, :q, :q], reduced[:, :q, q]
+
+
+def _clipped(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
+    """What np.clip does, at a third of its price for a few numbers."""
+    return np.minimum(np.maximum(values, low), high)
 
 
 def _triangle(system: Floats) -> NDArray[Any]:

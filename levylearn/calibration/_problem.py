@@ -132,7 +132,7 @@ class Residuals:
         """
         params = self.problem.space.parameters(z)
         inside = self.problem.pricer.admissible(params)
-        if inside.all():
+        if inside.all() and len(z):
             return self._inside(params, z, points, gradient)
         r = np.full((len(z), self.problem.target.shape[1]), np.nan)
         jacobian = np.full((*r.shape, z.shape[1]), np.nan) if gradient else None

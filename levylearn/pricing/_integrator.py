@@ -78,6 +78,8 @@ class ContourIntegrator:
         self._tables: dict[tuple[int, int, int], Floats] = {}
         self._last: tuple[bytes, _Work] | None = None
 
+    # Strikes of the other side, and lines made for other parameters, may lead anywhere.
+    @np.errstate(all="ignore")
     def integrate(
         self,
         model: CharacteristicModel,
@@ -100,9 +102,8 @@ class ContourIntegrator:
             complete = self._is_complete(model, log_phi, job) if check else None
             terms = self._terms(model, job, log_phi, slopes)
             sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
-            with np.errstate(all="ignore"):  # strikes of the other side may overflow
-                for run in job.block.runs:
-                    self._sum(terms, run, sums)
+            for run in job.block.runs:
+                self._sum(terms, run, sums)
             times, items, strikes = job.positions
             found = sums[times, items, :, strikes]
             if complete is not None:
@@ -110,15 +111,15 @@ class ContourIntegrator:
             out[job.rows, :, job.quotes] = found
         for alone in work.alone:
             terms, slopes = _terms_alone(model, params, alone, gradient)
-            with np.errstate(all="ignore"):  # lines made for others may lead anywhere
-                for layer, factor in enumerate([np.ones(1), *slopes]):
-                    found = (terms * factor).sum(axis=-1).real
-                    out[alone.sets, layer, alone.quotes] = found
+            for layer, factor in enumerate([np.ones(1), *slopes]):
+                found = (terms * factor).sum(axis=-1).real
+                out[alone.sets, layer, alone.quotes] = found
             if check:
                 last = terms[np.arange(len(terms)), alone.block.ends()[0]]
                 out[alone.sets[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan
         return 1 - out[:, 0], -out[:, 1:] if gradient else None
 
+    @np.errstate(all="ignore")
     def error_estimate(self, model: CharacteristicModel, params: Floats, plan: Plan) -> Floats:
         """Estimated absolute error of normalised calls, of shape (n, n_quotes)."""
         out = np.full((len(params), self.layout.n_quotes), np.exp(LOG_TOLERANCE))
@@ -132,8 +133,7 @@ class ContourIntegrator:
             for run in job.block.runs:
                 own = (slice(self.layout.counts[run.band]), run.items)
                 table = self._table(run)
-                with np.errstate(all="ignore"):
-                    levels = _errors(terms[own][..., : run.n_nodes], table, STEPS[run.line.step])
+                levels = _errors(terms[own][..., : run.n_nodes], table, STEPS[run.line.step])
                 # Each can be small by accident at one strike, but not at all of them.
                 worst = (
                     np.where(mask[own], level, 0.0).max(axis=-1, keepdims=True) for level in levels
@@ -195,8 +195,7 @@ class ContourIntegrator:
         Where it is proportional to maturity, that for one year: (1, n, m).
         """
         times = _ONE_YEAR if model.has_stationary_increments else job.times
-        with np.errstate(all="ignore"):
-            return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
+        return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
 
     def _is_complete(self, model: CharacteristicModel, log_phi: Complex, job: _Job) -> Bools:
         """Whether the integrand is negligible at the end of the line, by position."""
@@ -213,22 +212,21 @@ class ContourIntegrator:
         self, model: CharacteristicModel, job: _Job, log_phi: Complex, slopes: list[Complex]
     ) -> Complex:
         """Phi and its derivatives (t, n, layers, m) at the nodes of a block."""
-        with np.errstate(all="ignore"):
-            if model.has_stationary_increments:
-                even = self.layout.even[job.block.runs[0].band]
-                phi = _powers(log_phi[0], job.times, even)
-            else:
-                phi = np.exp(_clipped(log_phi))
-            if not slopes:
-                return phi[:, :, None]
-            t, n, m = phi.shape
-            terms = np.empty((t, n, 1 + len(slopes), m), dtype=np.complex128)
-            terms[:, :, 0] = phi
-            if model.has_stationary_increments:
-                phi *= job.times
-            for layer, slope in enumerate(slopes, start=1):
-                np.multiply(phi, slope, out=terms[:, :, layer])
-            return terms
+        if model.has_stationary_increments:
+            even = self.layout.even[job.block.runs[0].band]
+            phi = _powers(log_phi[0], job.times, even)
+        else:
+            phi = np.exp(_clipped(log_phi))
+        if not slopes:
+            return phi[:, :, None]
+        t, n, m = phi.shape
+        terms = np.empty((t, n, 1 + len(slopes), m), dtype=np.complex128)
+        terms[:, :, 0] = phi
+        if model.has_stationary_increments:
+            phi *= job.times
+        for layer, slope in enumerate(slopes, start=1):
+            np.multiply(phi, slope, out=terms[:, :, layer])
+        return terms
 
     def _sum(self, terms: Complex, run: Run, sums: Floats) -> None:
         """Sum the terms of a run along its line, one matrix product for each maturity."""
@@ -296,9 +294,8 @@ def _terms_alone(
 ) -> tuple[Complex, list[Complex]]:
     """Terms (n, m) of the sums for one strike each, and the derivatives of log phi."""
     u = alone.block.u()
-    with np.errstate(all="ignore"):
-        log_phi, slopes = model.kernel(u - 0.5j, params[alone.sets], gradient)(alone.times)
-        terms = alone.block.weights() * np.exp(log_phi[0] + alone.k * (1j * u - 0.5))
+    log_phi, slopes = model.kernel(u - 0.5j, params[alone.sets], gradient)(alone.times)
+    terms = alone.block.weights() * np.exp(log_phi[0] + alone.k * (1j * u - 0.5))
     return terms, [np.broadcast_to(slope, log_phi.shape)[0] for slope in slopes]
 
 

@@ -102,15 +102,13 @@ def profile(log_size: Floats, log_tolerance: float) -> Profile:
     there (frequent jumps of nearly one size make it periodic) it is alive that far.
     """
     alive = log_size > log_tolerance
-    with np.errstate(invalid="ignore"):
-        returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
+    returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
     bent = FAN != 0
     largest = np.where(returns.any(axis=-1) & bent, np.inf, log_size.max(axis=-1))
     alive[..., 1:] |= returns & ~bent[:, None]
     length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]
     # Single precision is plenty for a choice, and halves its cost.
-    with np.errstate(over="ignore"):  # a line that large is out either way
-        return Profile(largest.astype(np.float32), length.astype(np.float32))
+    return Profile(largest.astype(np.float32), length.astype(np.float32))
 
 
 def choose(profile: Profile, log_tolerance: float) -> tuple[Line, Floats]:

@@ -84,15 +84,15 @@ class Planner:
         share = (layout.maturities - first) / np.where(last > first, last - first, 1.0)
         self._share = share[:, None]
 
+    @np.errstate(all="ignore")
     def __call__(self, model: CharacteristicModel, params: Floats) -> Plan:
         """Choose the lines for a batch of parameter sets (n, p)."""
         k = self.layout.k[:, None, :]
-        with np.errstate(all="ignore"):
-            log_phi = model.kernel(_REAL_AXIS - 0.5j, params)(self._times)[0]
-            split, margin, reach = self._standstill(log_phi)
-            distance = k - split[..., None]
-            near = np.abs(distance) < margin[..., None]
-            sizes = self._on_fan(model, params, log_phi, reach)
+        log_phi = model.kernel(_REAL_AXIS - 0.5j, params)(self._times)[0]
+        split, margin, reach = self._standstill(log_phi)
+        distance = k - split[..., None]
+        near = np.abs(distance) < margin[..., None]
+        sizes = self._on_fan(model, params, log_phi, reach)
         chosen, cost = choose(self._profiles(sizes, split, distance, near), self.log_tolerance)
         whole = cost[WHOLE] <= cost[RIGHT] + cost[LEFT]
         taken = (cost > 0) & (whole == (np.arange(3) == WHOLE)[:, None, None])
@@ -208,7 +208,6 @@ def _log_sizes(
 ) -> Floats:
     """Logarithm of |phi / (u^2 + 1/4)| on lines of the fan: (t, n, n_lines, n_probes)."""
     u = _FAN[lines, :n_probes]
-    with np.errstate(all="ignore"):
-        log_phi, _ = model.kernel(u.ravel() - 0.5j, params)(times)
+    log_phi, _ = model.kernel(u.ravel() - 0.5j, params)(times)
     sizes = log_phi.real.reshape(len(times), len(params), *u.shape)
     return sizes + _LOG_FAN_WEIGHT[lines, :n_probes]
