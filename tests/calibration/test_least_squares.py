@@ -261,7 +261,7 @@ def test_covariance_is_that_of_the_estimates(noisy):
 class TwinPricer(ContourPricer):
     """Its third parameter scales the second: only their product is seen."""
 
-    def evaluate(self, params, gradient=False):
+    def evaluate(self, params, gradient=False, plan=None):
         sigma, nu, scale = params.T
         seen = np.stack([sigma, nu * np.exp(scale), np.full(len(params), -0.2)], axis=1)
         surfaces, slopes = super().evaluate(seen, gradient)
