@@ -122,11 +122,12 @@ def choose(profile: Profile, log_tolerance: float) -> tuple[Line, Floats]:
     step = np.minimum(_widest(_GAPS_BELOW, reach), _widest(_GAPS_ABOVE, reach))
     log_size, length = _interleaved(log_size), _interleaved(length)
     cost = length / np.maximum(step, STEPS[-1])
-    cost += 1e3 * np.clip(log_size - _LARGEST, 0.0, 1e3) + 1e3 * (step < STEPS[-1])
+    too_large = np.minimum(np.maximum(log_size - _LARGEST, 0.0), 1e3)
+    cost += 1e3 * (too_large + (step < STEPS[-1]))
 
-    angle = np.argmin(cost, axis=-1)
-    best = (*np.indices(angle.shape, sparse=True), angle)
-    step, length, cost = step[best], length[best], cost[best]
+    angle = cost.argmin(axis=-1)
+    best = (np.arange(angle.size) * len(ANGLES) + angle.ravel()).reshape(angle.shape)
+    step, length, cost = (values.ravel()[best] for values in (step, length, cost))
     index = np.ceil(6 * np.log2(STEPS[0] / np.maximum(step, STEPS[-1]))).astype(np.intp)
     index = np.maximum(index, 0)
     size = np.minimum(np.searchsorted(SIZES, length / STEPS[index] + 1), len(SIZES) - 1)
