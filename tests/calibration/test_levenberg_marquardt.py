@@ -98,6 +98,19 @@ def test_linear():
     assert_allclose(triangle.T @ triangle, MATRIX.T @ MATRIX, rtol=1e-12)
 
 
+def test_slow_search_ends_at_eight_digits():
+    # At a root of high order every step leaves most of the cost.
+    def flat(z):
+        return z[:, :1] ** 4, 4 * z[:, :, None] ** 3
+
+    found = search(flat, [1.0], exact=1e-26)
+    assert_array_equal(found.status, [CalibrationStatus.CLOSE])
+    assert 1e-26 < found.cost[0] <= 1e-16
+    # A quick one goes on to the end.
+    quick = search(rosenbrock, [-1.2, 1.0], exact=1e-26)
+    assert_array_equal(quick.status, [CalibrationStatus.EXACT])
+
+
 def test_large_residuals():
     # Gauss-Newton steps halve here: the curvature of a residual that stays is half of the
     # square of the slope. A hundred evaluations would not be enough for their sum to 1e-12.
