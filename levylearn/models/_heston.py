@@ -111,51 +111,53 @@ class Heston(_KernelModel):
 
     def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
         v0, kappa, theta, sigma, rho = columns(params)
-        variance = sigma * sigma
-        a = u * (u + 1j)
-        xi = kappa - (rho * sigma) * (1j * u)
-        d = sqrt(xi * xi + variance * a)
+        variance, level = sigma * sigma, kappa * theta
+        z = 1j * u
+        half_a = 0.5 * u * (u + 1j)
+        xi = kappa - (rho * sigma) * z
+        d = sqrt(xi * xi + (2 * variance) * half_a)
         inverse_d = 1 / d
-        steady = _steady(a, xi, d, variance)
+        half_steady = _steady(half_a, xi, d, 2 * variance)
 
         def evaluate(maturity: Array) -> Slice:
             m = -expm1(-maturity * d)
-            y = (0.5 * steady * inverse_d) * m
-            inverse_ratio = 1 / (1 - variance * y)
-            log = log1p(-variance * y)
-            per_v0 = (-0.5 * a * inverse_d) * m * inverse_ratio
-            per_kappa_theta = -steady * maturity - (2 / variance) * log
-            value = v0 * per_v0 + (kappa * theta) * per_kappa_theta
+            share = m * inverse_d
+            y = half_steady * share
+            x = variance * y
+            inverse_ratio = 1 / (1 - x)
+            log = log1p(-x)
+            per_v0 = -half_a * share * inverse_ratio
+            drift = (2 * maturity) * half_steady
+            per_level = (-2 / variance) * log - drift
+            from_v0 = v0 * per_v0
+            value = from_v0 + level * per_level
             if not gradient:
                 return value, []
 
             # Along xi, then along sigma^2, with d moving along as it must.
             growth = (maturity * (1 - m) / m - inverse_d) * inverse_d
-            growth_xi, growth_s = growth * xi, growth * (0.5 * a)
-            y_xi = y * (growth_xi - inverse_d) * inverse_ratio
-            y_s = y * (growth_s - (0.5 * steady) * inverse_d) * inverse_ratio
-            drift = (steady * maturity) * inverse_d
-            along_xi = v0 * (per_v0 * (growth_xi + variance * y_xi))
-            along_xi += (kappa * theta) * (drift + 2 * y_xi)
-            along_s = v0 * (per_v0 * (growth_s + variance * y_s + y * inverse_ratio))
-            along_s += (kappa * theta) * (
-                drift * (0.5 * steady)
-                + 2 * (y_s + y * y * _log_curvature(variance * y, log, inverse_ratio))
-            )
-            z = 1j * u
+            growth_xi, growth_s = growth * xi, growth * half_a
+            y_ratio, drift_d = y * inverse_ratio, drift * inverse_d
+            y_xi = y_ratio * (growth_xi - inverse_d)
+            y_s = y_ratio * (growth_s - half_steady * inverse_d)
+            along_xi = from_v0 * (growth_xi + variance * y_xi) + level * (drift_d + 2 * y_xi)
+            curved = y_s + y * y * _log_curvature(x, log, inverse_ratio)
+            along_s = from_v0 * (growth_s + variance * y_s + y_ratio)
+            along_s += level * (drift_d * half_steady + 2 * curved)
+            along_sigma_xi = z * along_xi
             return value, [
                 per_v0,
-                along_xi + theta * per_kappa_theta,
-                kappa * per_kappa_theta,
-                (2 * sigma) * along_s - (rho * z) * along_xi,
-                (-sigma * z) * along_xi,
+                along_xi + theta * per_level,
+                kappa * per_level,
+                (2 * sigma) * along_s - rho * along_sigma_xi,
+                -sigma * along_sigma_xi,
             ]
 
         return evaluate
 
 
 def _steady(a: Array, xi: Array, d: Array, variance: Array) -> Array:
-    """Return a / (xi + d), which is 0 / 0 at u = -i where xi is negative."""
+    """Return a / (xi + d), given that a variance = d^2 - xi^2: 0 / 0 at u = -i where xi < 0."""
     total = xi + d
     xp = array_namespace(total)
     if not xp.any(total == 0):
