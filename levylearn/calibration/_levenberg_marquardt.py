@@ -8,7 +8,8 @@ Two things make it fit for calibration, whose valleys are long, narrow and bent.
 are least-squares solutions by QR, where normal equations would lose half of the digits. And
 every step is bent along the valley by the second-order term of geodesic acceleration
 (Transtrum and Sethna, 2012), which costs one more pricing without derivatives and saves most
-of the steps.
+of the steps. Where residuals stay large, Gauss-Newton steps shrink by a constant factor: their
+sum is made at once.
 """
 
 from __future__ import annotations
@@ -31,10 +32,9 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
 # Below so short a bend, and at steps that gain as much as predicted, none is looked for.
 _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
-
-_ALIGNED, _MOST_RATIO = 0.9, 0.8
-_LARGE = 0.99
-
+# Steps follow each other in a geometric progression if the cosine between them is so large and
+# the last lowered the cost to no less than this; the sum of those to come is cut off here.
+_ALIGNED, _LARGE, _MOST_RATIO = 0.9, 0.99, 0.8
 # Below so many times the exact cost, a search goes on only while every step lowers it to that.
 _CLOSE, _QUICK = 1e10, 0.25
 
@@ -186,30 +186,38 @@ def _iterate(
     # Nielsen's rule; faster where the residuals vanish, for quadratic convergence.
     eased = np.minimum(np.maximum(1 - (2 * gain - 1) ** 3, 1 / 3), left)
     damping = state.damping * np.where(accepted, eased, state.growth)
+    damping = np.maximum(damping, _LEAST_DAMPING)
     growth = np.where(accepted, 2.0, 2 * state.growth)
     curved |= gain < _STRAIGHT_GAIN
     last = np.where((accepted & (left > _LARGE))[:, None], step, 0.0)
     tried = _State(
         z, cost, triangle, target, r, jacobian, state.scale, damping, growth, curved, last
     )
-    kept = (
-        np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-        for a, b in zip(tried[:6], state[:6], strict=True)
-    )
-    damping = np.maximum(damping, _LEAST_DAMPING)
-    new = _State._make([*kept, state.scale, damping, growth, curved, last])
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
-    return new, ended
+    return _kept(accepted, tried, state), ended
+
+
+def _kept(accepted: NDArray[np.bool_], tried: _State, before: _State) -> _State:
+    """What was tried; where it was not accepted, from the place before."""
+    if accepted.all():
+        return tried
+    n_place = _State._fields.index("scale")
+    place = (
+        np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+        for a, b in zip(tried[:n_place], before[:n_place], strict=True)
+    )
+    return _State(*place, *tried[n_place:])
 
 
 def _stretch(step: Floats, last: Floats) -> Floats:
     """By how much to lengthen steps that follow each other in a geometric progression.
 
-    Where residuals stay large, steps shrink by a constant factor in a constant direction: all that
-    would follow are made at once.
+    All that would follow are made at once.
     """
+    if not last.any():
+        return np.ones((len(step), 1))
     both = (step * last).sum(axis=1)
     sizes = (step**2).sum(axis=1), (last**2).sum(axis=1)
     aligned = both > _ALIGNED * np.sqrt(sizes[0] * sizes[1])
