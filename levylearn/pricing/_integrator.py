@@ -98,25 +98,9 @@ class ContourIntegrator:
         out = np.zeros((len(params), layers, self.layout.n_quotes))
         work = self._work(plan)
         for job in work.jobs:
-            log_phi, slopes = self._log_phi(model, params, job, gradient)
-            complete = self._is_complete(model, log_phi, job) if check else None
-            terms = self._terms(model, job, log_phi, slopes)
-            sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
-            for run in job.block.runs:
-                self._sum(terms, run, sums)
-            times, items, strikes = job.positions
-            found = sums[times, items, :, strikes]
-            if complete is not None:
-                found[~complete] = np.nan
-            out[job.rows, :, job.quotes] = found
+            self._price(model, params, job, out, check)
         for alone in work.alone:
-            terms, slopes = _terms_alone(model, params, alone, gradient)
-            for layer, factor in enumerate([np.ones(1), *slopes]):
-                found = (terms * factor).sum(axis=-1).real
-                out[alone.sets, layer, alone.quotes] = found
-            if check:
-                last = terms[np.arange(len(terms)), alone.block.ends()[0]]
-                out[alone.sets[~(np.abs(last) < np.exp(_LOG_CUT_OFF))]] = np.nan
+            _price_alone(model, params, alone, out, check)
         return 1 - out[:, 0], -out[:, 1:] if gradient else None
 
     @np.errstate(all="ignore")
@@ -186,6 +170,22 @@ class ContourIntegrator:
             times = self.layout.maturities[at[0]][None, :, None]
             k, quotes = self.layout.k[at][:, None], self.layout.quotes[at]
             yield _Alone(block, row, times, k, quotes)
+
+    def _price(
+        self, model: CharacteristicModel, params: Floats, job: _Job, out: Floats, check: bool
+    ) -> None:
+        """Put the integrals of a block, and derivatives if there is room, into the result."""
+        log_phi, slopes = self._log_phi(model, params, job, gradient=out.shape[1] > 1)
+        complete = self._is_complete(model, log_phi, job) if check else None
+        terms = self._terms(model, job, log_phi, slopes)
+        sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
+        for run in job.block.runs:
+            self._sum(terms, run, sums)
+        times, items, strikes = job.positions
+        found = sums[times, items, :, strikes]
+        if complete is not None:
+            found[~complete] = np.nan
+        out[job.rows, :, job.quotes] = found
 
     def _log_phi(
         self, model: CharacteristicModel, params: Floats, job: _Job, gradient: bool
@@ -287,6 +287,18 @@ def _clipped(exponent: Complex) -> Complex:
     """Cut the real part off, in place, where exp would overflow."""
     np.minimum(exponent.real, OVERFLOW, out=exponent.real)
     return exponent
+
+
+def _price_alone(
+    model: CharacteristicModel, params: Floats, alone: _Alone, out: Floats, check: bool
+) -> None:
+    """What `_price` does, for one strike each."""
+    terms, slopes = _terms_alone(model, params, alone, gradient=out.shape[1] > 1)
+    for layer, factor in enumerate([np.ones(1), *slopes]):
+        out[alone.sets, layer, alone.quotes] = (terms * factor).sum(axis=-1).real
+    if check:
+        last = np.abs(terms[np.arange(len(terms)), alone.block.ends()[0]])
+        out[alone.sets[~(last < np.exp(_LOG_CUT_OFF))]] = np.nan
 
 
 def _terms_alone(
