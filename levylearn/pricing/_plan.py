@@ -92,7 +92,7 @@ class Planner:
         split, margin, reach = self._standstill(log_phi)
         distance = k - split[..., None]
         near = np.abs(distance) < margin[..., None]
-        sizes = self._on_fan(model, params, log_phi, reach)
+        sizes = self._on_fan(model, params, log_phi, split[self._ends], reach)
         chosen, cost = choose(self._profiles(sizes, split, distance, near), self.log_tolerance)
         whole = cost[WHOLE] <= cost[RIGHT] + cost[LEFT]
         taken = (cost > 0) & (whole == (np.arange(3) == WHOLE)[:, None, None])
@@ -134,12 +134,17 @@ class Planner:
         return first + self._share * (final - first), margin, last.max(axis=0) + 1
 
     def _on_fan(
-        self, model: CharacteristicModel, params: Floats, log_phi: Complex, reach: Ints
+        self,
+        model: CharacteristicModel,
+        params: Floats,
+        log_phi: Complex,
+        split: Floats,
+        reach: Ints,
     ) -> NDArray[np.float32]:
         """Logarithm of |phi / (u^2 + 1/4)| on the fan, at the ends of all bands.
 
-        Bent lines are probed a little farther than the real axis is alive; one that is
-        still alive there is not to be used.
+        Bent lines are probed a little farther than the real axis is alive; one on which the
+        integrand is still alive there, for a strike at the standstill, is not to be used.
         """
         sizes = np.full((*log_phi.shape[:2], *_FAN.shape), -np.inf, dtype=np.float32)
         sizes[:, :, _AXIS] = log_phi.real + _LOG_REAL_WEIGHT
@@ -148,7 +153,8 @@ class Planner:
             rows = np.flatnonzero(n_probes == cut)
             part = _log_sizes(model, params[rows], self._times, _BENT, cut)
             if cut < len(PROBES):
-                part[part[..., -1] > self.log_tolerance] = np.inf
+                tail = part[..., -1] - _FAN.imag[_BENT, cut - 1] * split[:, rows, None]
+                part[tail > self.log_tolerance] = np.inf
             sizes[:, rows[:, None], _BENT, :cut] = part
         sizes[np.isnan(sizes)] = np.inf
         return sizes
