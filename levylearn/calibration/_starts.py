@@ -56,7 +56,7 @@ class Candidates:
         self.z, self.surfaces = z[priced], np.nan_to_num(surfaces[priced])
         # By width of each coordinate; single precision is plenty for a first step.
         with np.errstate(over="ignore"):
-            jacobians = np.swapaxes(slopes[priced], 1, 2).astype(np.float32)
+            jacobians = np.swapaxes(slopes[priced], 1, 2).astype(np.float32, order="C")
         self.jacobians = np.nan_to_num(jacobians)
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
@@ -68,7 +68,7 @@ class Candidates:
         costs = problem.screen(self.surfaces)[rows]
         nearest = np.argsort(costs, axis=1)[:, : max(n_starts, _TRIED)]
         starts = np.empty((*nearest.shape, self.space.size))
-        n_parts = -(-nearest.size * self.jacobians[0].size // _NUMBERS)
+        n_parts = 1 + nearest.size * self.jacobians[0].size // _NUMBERS
         for part in np.array_split(np.arange(len(rows)), n_parts):
             starts[part] = self._stepped(problem, rows[part], nearest[part])
         return starts[:, :n_starts]

@@ -87,3 +87,4 @@ def test_rows_do_not_know_of_each_other(heston, monkeypatch):
     monkeypatch.setattr("levylearn.calibration._starts._NUMBERS", 1)
     assert_array_equal(candidates.starts(problem, np.arange(10), 4), together)
     assert_array_equal(candidates.starts(problem, np.array([7]), 4), together[[7]])
+    assert candidates.starts(problem, np.arange(0), 4).shape == (0, 4, 5)
