@@ -171,7 +171,7 @@ def test_race_ends_when_the_surface_is_reproduced():
 
 
 def test_what_is_not_felt_is_brought_back():
-    # The spare values lead to starts 9 and 10, which the contest does not reach.
+    # The spare values lead to starts 9 and 10, which the race does not reach.
     costs = [surface(3.0, s1=2.0, s9=1.0), surface(3.0, s1=2.0, s9=2.5, s10=2.7), surface(0.0)]
     landscape = Landscape(costs)
     minimum = landscape.search(n_starts=5, width=1e-3, spares=[9, 10])
