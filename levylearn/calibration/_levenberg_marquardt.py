@@ -38,6 +38,10 @@ _ALIGNED, _LARGE, _MOST_RATIO = 0.9, 0.99, 0.8
 # Below so many times the exact cost, a search goes on only while every step lowers it to that.
 _CLOSE, _QUICK = 1e10, 0.25
 
+# A search that has lowered the cost by less than this fraction in so many steps creeps along a
+# valley in which the quotes tell next to nothing.
+_PATIENCE, _LEAST_PROGRESS = 10, 3e-5
+
 # How often a step is computed anew because it would leave the box.
 _PASSES = 4
 
@@ -121,6 +125,7 @@ def minimise(
     final = [np.array(part) for part in state[:3]]
     rows = np.flatnonzero(status == _RUNNING)
     state = state.take(rows)
+    mark = state.cost
     while len(rows):
         before = state.cost
         state, ended = _iterate(residuals, state, rows, low, high, width, tolerance)
@@ -128,6 +133,10 @@ def minimise(
         slow = state.cost > _QUICK * before
         ended[slow & (state.cost <= _CLOSE * exact[rows])] = CalibrationStatus.CLOSE
         ended[state.cost <= exact[rows]] = CalibrationStatus.EXACT
+        due = evaluations[rows] % _PATIENCE == 0
+        creeping = due & (state.cost > (1 - _LEAST_PROGRESS) * mark)
+        ended[creeping & (ended == _RUNNING)] = CalibrationStatus.CONVERGED
+        mark = np.where(due, state.cost, mark)
         spent = (ended == _RUNNING) & (evaluations[rows] >= max_evaluations)
         ended[spent] = CalibrationStatus.MAX_EVALUATIONS
         done = ended != _RUNNING
@@ -135,7 +144,7 @@ def minimise(
             status[rows[done]] = ended[done]
             for whole, part in zip(final, state[:3], strict=True):
                 whole[rows[done]] = part[done]
-            rows, state = rows[~done], state.take(~done)
+            rows, state, mark = rows[~done], state.take(~done), mark[~done]
     return Minimum._make([*final, status, evaluations])
 
 

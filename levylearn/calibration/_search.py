@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,10 @@ LocalSearch = Callable[[Floats, Ints, Effort], Minimum]
 # The first few starts tell whether they end in one valley: costs that differ by less are one.
 _HEAT = Effort(max_evaluations=24, tolerance=1e-3)
 _LEAST_HEAT, _SAME = 3, 1e-3
-# In a round of the contest, every start left is searched from a little further.
-_ROUND = Effort(max_evaluations=12, tolerance=1e-3)
-_FINALISTS = 4
+# In a round of a race, every start left is searched from a little further. It stays in the race
+# while so many more rounds as good as its last would take it below the best.
+_ROUND = Effort(max_evaluations=8, tolerance=1e-3)
+_AHEAD = 3
 # Minima are only compared with each other: digits are for the best of them.
 _COMPARED = 1e-4
 
@@ -46,9 +47,9 @@ def best_of_starts(
 
     Most surfaces that a model can reproduce are reproduced from their first start, and no
     other can do better. Of the rest, those whose next starts all end where the first did
-    have one valley. The others hold a contest of all their starts. Its winner may have a part
-    of the model switched off, too far from where that part would help for any slope to tell:
-    from there the search is repeated with the part brought back.
+    have one valley. The others hold a race of all their starts. Its winner may have a part of
+    the model switched off, too far from where that part would help for any slope to tell:
+    another race is held from there, with the part brought back.
 
     Parameters
     ----------
@@ -71,84 +72,80 @@ def best_of_starts(
         One row for each surface, to the few digits that a comparison takes; evaluations are
         summed over its starts.
     """
-    spent = np.zeros(len(starts), dtype=np.intp)
-
-    def search(z: Floats, rows: Ints, effort: Effort) -> Minimum:
-        """Search from several starts each: arrays of shape (n_surfaces, n_starts, ...)."""
-        n_starts = z.shape[1]
-        found = local(z.reshape(-1, z.shape[2]), np.repeat(rows, n_starts), effort)
-        minima = Minimum._make(part.reshape(*z.shape[:2], *part.shape[1:]) for part in found)
-        spent[rows] += minima.n_evaluations.sum(axis=1)
-        return minima
-
-    def unsettled(rows: Ints, minima: Minimum) -> tuple[Ints, Minimum]:
-        """Take what is better than the best; return what is still not reproduced."""
-        if rows.size:
-            _improve(best, rows, _lowest(minima))
-        left = ~(best.cost[rows] <= close[rows])
-        return rows[left], _take(minima, left)
-
-    to_the_end = Effort(max_evaluations, _COMPARED)
-    best = _lowest(search(starts[:, :1], np.arange(len(starts)), to_the_end))
-    rows = np.flatnonzero(~(best.cost <= close))
+    rows = np.arange(len(starts))
+    best = local(starts[:, 0], rows, Effort(max_evaluations, _COMPARED))
+    search = _Search(local, best, close, max_evaluations)
+    rows = rows[search.unsettled(rows)]
     if not rows.size:
         return best
 
     # As many starts as there are parameters tell whether there are several valleys.
     n_heat = max(starts.shape[2], _LEAST_HEAT)
+    costs, ends = best.cost[rows, None], best.z[rows, None]
     heat = search(starts[rows, 1:n_heat], rows, _HEAT)
-    first = best.cost[rows, None]
     with np.errstate(invalid="ignore"):
-        same = np.abs(heat.cost - first) <= _SAME * np.minimum(heat.cost, first)
-    several = ~same.all(axis=1)
-    rows, heat = unsettled(rows[several], _take(heat, several))
-    if rows.size:
-        looks = search(starts[rows, n_heat:], rows, _ROUND)
-        looks = Minimum._make(np.concatenate(p, axis=1) for p in zip(heat, looks, strict=True))
-        rows, looks = unsettled(rows, looks)
-    if rows.size:
-        _improve(best, rows, _lowest(search(_finalists(search, looks, rows), rows, to_the_end)))
+        same = np.abs(heat.cost - costs) <= _SAME * np.minimum(heat.cost, costs)
+    several = ~same.all(axis=1) & search.unsettled(rows)
+    rows = rows[several]
+    racing = ends[several], heat.z[several], starts[rows, n_heat:]
+    search.race(np.concatenate(racing, axis=1), rows)
 
     unfelt = _unfelt(best, width)
     rows = rows[unfelt[rows].any(axis=1)]
-    if rows.size:
-        revived = np.where(unfelt[rows, None], spares, best.z[rows, None])
-        look = _lowest(search(revived, rows, _ROUND))
-        _improve(best, rows, _lowest(search(look.z[:, None], rows, to_the_end)))
-    return best._replace(n_evaluations=spent)
+    search.race(np.where(unfelt[rows, None], spares, best.z[rows, None]), rows)
+    return best
 
 
-def _finalists(search: LocalSearch, looks: Minimum, rows: Ints) -> Floats:
-    """Where those starts are that are left after rounds in each of which half drop out."""
-    while looks.cost.shape[1] > 2 * _FINALISTS:
-        looks = search(_better_half(looks), rows, _ROUND)
-    return _better_half(looks)
+class _Search:
+    """Searches that keep the best minimum of every surface."""
 
+    def __init__(
+        self, local: LocalSearch, best: Minimum, close: Floats, max_evaluations: int
+    ) -> None:
+        self.local, self.best, self.close = local, best, close
+        self.max_evaluations = max_evaluations
 
-def _better_half(minima: Minimum) -> Floats:
-    """Where the lower half of each surface's minima are."""
-    order = np.argsort(minima.cost, axis=1)[:, : (minima.cost.shape[1] + 1) // 2]
-    return np.take_along_axis(minima.z, order[..., None], axis=1)
+    def __call__(self, z: Floats, rows: Ints, effort: Effort) -> Minimum:
+        """Search from several starts each: arrays of shape (n_surfaces, n_starts, ...)."""
+        shape = z.shape[:2]
+        found = self.each(z.reshape(-1, z.shape[2]), np.repeat(rows, shape[1]), effort)
+        return Minimum._make(part.reshape(*shape, *part.shape[1:]) for part in found)
+
+    def each(self, z: Floats, rows: Ints, effort: Effort) -> Minimum:
+        """Search from one start for each surface named, some of which may be the same."""
+        found = self.local(z, rows, effort)
+        spent = self.best.n_evaluations
+        np.add.at(spent, rows, found.n_evaluations)
+        order = np.lexsort((found.cost, rows))
+        owner, lowest = np.unique(rows[order], return_index=True)
+        lowest = order[lowest]
+        lower = found.cost[lowest] < self.best.cost[owner]
+        for whole, part in zip(self.best[:-1], found[:-1], strict=True):
+            whole[owner[lower]] = part[lowest[lower]]
+        return found
+
+    def unsettled(self, rows: Ints) -> NDArray[np.bool_]:
+        """Whether surfaces are not reproduced yet."""
+        return ~(self.best.cost[rows] <= self.close[rows])
+
+    def race(self, starts: Floats, rows: Ints) -> None:
+        """Search from several starts each, as long as they may win, and go on from the winner."""
+        beaten = self.best.cost[rows]
+        z, left = starts.reshape(-1, starts.shape[2]), np.repeat(rows, starts.shape[1])
+        before = np.full(len(left), np.inf)
+        for _ in range(0, self.max_evaluations, _ROUND.max_evaluations):
+            cost = (found := self.each(z, left, _ROUND)).cost
+            with np.errstate(invalid="ignore"):
+                ahead = cost * (cost / before) ** _AHEAD
+            going = (ahead < (1 - _SAME) * self.best.cost[left]) & self.unsettled(left)
+            z, before, left = found.z[going], cost[going], left[going]
+            if not left.size:
+                break
+        rows = rows[(self.best.cost[rows] < beaten) & self.unsettled(rows)]
+        self.each(self.best.z[rows], rows, Effort(self.max_evaluations, _COMPARED))
 
 
 def _unfelt(minima: Minimum, width: Floats) -> NDArray[np.bool_]:
     """Coordinates whose whole width would change the fit by less than it is wrong."""
     slope = np.linalg.norm(minima.triangle, axis=1)
     return slope * width <= np.sqrt(minima.cost)[:, None]
-
-
-def _lowest(minima: Minimum) -> Minimum:
-    """Of several minima for each surface, the lowest."""
-    rows = np.arange(len(minima.cost))
-    return _take(minima, (rows, minima.cost.argmin(axis=1)))
-
-
-def _take(minima: Minimum, picked: Any) -> Minimum:
-    return Minimum._make(part[picked] for part in minima)
-
-
-def _improve(best: Minimum, rows: Ints, found: Minimum) -> None:
-    """Put minima that are lower in the place of those of the rows named."""
-    lower = found.cost < best.cost[rows]
-    for whole, part in zip(best, found, strict=True):
-        whole[rows[lower]] = part[lower]

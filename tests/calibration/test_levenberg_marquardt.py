@@ -190,3 +190,19 @@ def test_decomposition():
         assert_allclose(triangle[i].T @ target[i], jacobian[i].T @ r[i])
     # Fewer residuals than coordinates: padded to the same shape.
     assert decomposed(r[:, :2], jacobian[:, :2])[1].shape == (3, 4, 4)
+
+
+def flat_valley(z):
+    """Along a wall of height 1, a cost that falls for ever, ever less."""
+    with np.errstate(over="ignore"):
+        fall = np.exp(-1e-6 * z[:, 0])
+    r = np.stack([np.ones(len(z)), fall], axis=1)
+    jacobian = np.stack([np.zeros(len(z)), -1e-6 * fall], axis=1)[..., None]
+    return r, jacobian
+
+
+def test_search_that_creeps_is_ended():
+    found = search(flat_valley, [0.0], low=-1e9, high=1e9)
+    assert found.status == CalibrationStatus.CONVERGED
+    assert found.n_evaluations == 10
+    assert_allclose(found.cost, 2, rtol=1e-3)

@@ -116,30 +116,62 @@ def test_no_start_at_all():
 
 def test_starts_that_agree_end_the_search():
     landscape = Landscape([surface(2.0, s1=2.0005, s2=1.9995), surface(2.0, s1=2.0005, s2=2.01)])
-    minimum = landscape.search()
-    assert_array_equal(minimum.z[:, 0], 0)
+    assert_ends(landscape.search(), landscape, [2, 0])
     searched = [np.concatenate([s[p == row] for s, p, _ in landscape.calls]) for row in (0, 1)]
     assert_array_equal(searched[0], [0, 1, 2])
     assert_array_equal(np.unique(searched[1]), STARTS)
 
 
-def test_better_half_go_on_round_by_round():
-    landscape = Landscape([surface(3.0, s3=2.5, s6=1.0, s7=0.5, s8=2.0, s9=2.2)])
-    landscape.search()
-    first, heat, others, second, last = (call for call in landscape.calls if call[0].size)
-    assert_array_equal(heat[0], [1, 2])
-    assert_array_equal(others[0], STARTS[3:])
-    assert_array_equal(second[0][:5], [7, 6, 8, 9, 3])
-    assert len(second[0]) == 6
-    assert_array_equal(last[0], [7, 6, 8])
-    assert first[2] == last[2]
-    assert first[2].max_evaluations == BUDGET > heat[2].max_evaluations > others[2].max_evaluations
-    assert others[2] == second[2]
-    assert last[2].tolerance < second[2].tolerance
+class Descents:
+    """A way down from each start of one surface: its cost after each search."""
+
+    def __init__(self, *ways):
+        self.ways = ways
+        self.rounds = []
+
+    def __call__(self, z, problems, effort):
+        start, searched = z.T.astype(int)
+        ways = [self.ways[i] for i in start]
+        cost = np.array([way[min(k, len(way) - 1)] for way, k in zip(ways, searched, strict=True)])
+        self.rounds.append(list(start))
+        triangle = np.full((len(z), 2, 2), 100.0)
+        ones = np.ones(len(z), dtype=int)
+        return Minimum(
+            z + np.array([0, 1]), cost, triangle, CalibrationStatus.CONVERGED * ones, ones
+        )
+
+    def search(self):
+        starts = np.array([[[i, 0.0] for i in range(len(self.ways))]])
+        return best_of_starts(
+            self, starts, np.zeros((1, 2)), np.ones(2), np.zeros(1), max_evaluations=BUDGET
+        )
+
+
+def test_who_descends_fast_stays_in_the_race():
+    slow, fast = [4.0, 3.9, 3.8, 0.5], [50.0, 20.0, 6.0, 1.0]
+    landscape = Descents([2.0], [2.1], [2.2], slow, fast)
+    minimum = landscape.search()
+    assert minimum.cost == 1.0
+    assert minimum.z[0, 0] == 4
+    first, heat, *rounds, last = (r for r in landscape.rounds if r)
+    assert (first, heat, last) == ([0], [1, 2], [4])
+    assert rounds == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [4], [4], [4]]
+
+
+def test_who_arrives_where_another_is_leaves_the_race():
+    landscape = Descents([2.0], [2.1], [2.2], [9.0, 2.5, 2.0, 0.1], [9.0, 1.0])
+    assert landscape.search().cost == 1.0
+    assert sum(r.count(3) for r in landscape.rounds) == 3
+
+
+def test_race_ends_when_the_surface_is_reproduced():
+    landscape = Descents([2.0], [2.1], [2.2], [9.0, 0.0], [9.0, 6.0, 4.0, 1.0])
+    assert landscape.search().cost == 0.0
+    assert sum(r.count(4) for r in landscape.rounds) == 2
 
 
 def test_what_is_not_felt_is_brought_back():
-    # The spare values lead to starts 9 and 10, which the contest does not reach.
+    # The spare values lead to starts 9 and 10, which the race does not reach.
     costs = [surface(3.0, s1=2.0, s9=1.0), surface(3.0, s1=2.0, s9=2.5, s10=2.7), surface(0.0)]
     landscape = Landscape(costs)
     minimum = landscape.search(n_starts=5, width=1e-3, spares=[9, 10])
