@@ -40,7 +40,7 @@ _CLOSE, _QUICK = 1e10, 0.25
 
 # A search that has lowered the cost by less than this fraction in so many steps creeps along a
 # valley in which the quotes tell next to nothing.
-_PATIENCE, _LEAST_PROGRESS = 10, 3e-5
+_PATIENCE, _LEAST_PROGRESS = 10, 1e-4
 
 # How often a step is computed anew because it would leave the box.
 _PASSES = 4
