@@ -77,8 +77,10 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     Notes
     -----
     The method is that of Levenberg and Marquardt, with damping by Nielsen's rule, steps
-    projected on the box, and geodesic acceleration along bent valleys. Standard errors come
-    from the Gauss-Newton matrix; they are local, and know nothing of other optima.
+    projected on the box, and geodesic acceleration along bent valleys. Where residuals stay
+    large, the geometric progression of its steps is summed. A surface that is reproduced to
+    eight digits is searched on only while that is quick. Standard errors come from the
+    Gauss-Newton matrix; they are local, and know nothing of other optima.
 
     References
     ----------
