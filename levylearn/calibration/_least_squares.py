@@ -18,10 +18,11 @@ Floats = NDArray[np.float64]
 class LeastSquaresCalibrator(OptimisingCalibrator):
     r"""Least squares by Levenberg-Marquardt on the analytic Jacobian, all surfaces at once.
 
-    Every surface is compared with candidates whose prices are computed once, in `fit`; the
-    search starts from the nearest of them. If the fit is not exact, as many starts as there
-    are free parameters are tried; if they disagree, all starts race: every one is searched from
-    as long as it promises to end below the best.
+    Every surface is compared with candidates whose prices and Jacobians are computed once, in
+    `fit`; the search starts at the end of a Gauss-Newton step from one of the nearest. If the
+    surface is not reproduced, as many starts as there are free parameters are tried; if they
+    disagree, all starts race: every one is searched from as long as it promises to end below
+    the best.
 
     Parameters
     ----------

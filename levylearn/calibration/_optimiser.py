@@ -322,18 +322,27 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         unfinished = best.status > CalibrationStatus.CLOSE
         if in_volatility:
-            found = self._polished(self._problem(X, self.loss), best, rows)
-            # Where the model has no volatility at some quote, prices over vega decide.
-            failed = found.status == CalibrationStatus.NO_START
-            for part, before in zip(found[:-1], best[:-1], strict=True):
-                part[failed] = before[failed]
-            best, unfinished = found, unfinished & failed
+            best, failed = self._in_volatility(X, best, rows)
+            unfinished &= failed
         if unfinished.any():
             going = Minimum._make(part[unfinished] for part in best)
             found = self._polished(problem, going, rows[unfinished])
             for whole, part in zip(best, found, strict=True):
                 whole[unfinished] = part
         return _Fits(_scattered(best, rows, len(X)), n_quotes)
+
+    def _in_volatility(
+        self, X: Floats, best: Minimum, rows: NDArray[np.intp]
+    ) -> tuple[Minimum, NDArray[np.bool_]]:
+        """Minimise errors of volatility from minima of those of price over vega.
+
+        Where the model has no volatility at some quote the latter stay, and it is told.
+        """
+        found = self._polished(self._problem(X, self.loss), best, rows)
+        failed = found.status == CalibrationStatus.NO_START
+        for part, before in zip(found[:-1], best[:-1], strict=True):
+            part[failed] = before[failed]
+        return found, failed
 
     def _polished(
         self, problem: CalibrationProblem, best: Minimum, rows: NDArray[np.intp]
