@@ -109,12 +109,13 @@ class Planner:
     def _standstill(self, log_phi: Complex) -> tuple[Floats, Floats, Ints]:
         """Where in k the oscillation of the integrand's tail stands still.
 
-        The point is read off the real axis, where the integrand becomes negligible, at the
-        two ends of every band; between them it is nearly linear in maturity (and exactly so
-        for Lévy processes). Also returns the distance from it within which strikes must be
-        summed in logarithms, the integrand being still alive where exp(iuk) alone would
-        overflow; both are of shape (n_maturities, n). And for every parameter set the
-        number of probes up to where its integrand is negligible.
+        The point is read off the real axis, beyond where the integrand becomes negligible
+        (the tail of one that decays slowly settles late), at the two ends of every band;
+        between them it is nearly linear in maturity (and exactly so for Lévy processes). Also
+        returns the distance from it within which strikes must be summed in logarithms, the
+        integrand being still alive where exp(iuk) alone would overflow; both are of shape
+        (n_maturities, n). And for every parameter set the number of probes up to where its
+        integrand is negligible.
         """
         u = _REAL_AXIS.real
         log_size = log_phi.real + _LOG_REAL_WEIGHT
@@ -123,7 +124,9 @@ class Planner:
         n_bands = len(self.layout.bands)
         last = np.tile(np.maximum(last[:n_bands], last[n_bands:]), (2, 1))
         row = np.indices(last.shape, sparse=True)
-        split = -log_phi.imag[*row, last] / u[last]
+        far = np.maximum(last_true(log_size > 2 * self.log_tolerance), 1)
+        far = np.tile(np.maximum(far[:n_bands], far[n_bands:]), (2, 1))
+        split = -log_phi.imag[*row, far] / u[far]
         split[~np.isfinite(split)] = 0.0
         overflow = OVERFLOW / np.maximum(np.abs(split), 1e-300)
         before = np.maximum(np.searchsorted(u, overflow) - 1, 0)
