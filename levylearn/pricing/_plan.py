@@ -119,13 +119,10 @@ class Planner:
         """
         u = _REAL_AXIS.real
         log_size = log_phi.real + _LOG_REAL_WEIGHT
-        last = np.maximum(last_true(log_size > self.log_tolerance), 1)
-        # One point for a band, so that the strikes of its maturities can be compared.
+        last = self._last_probe(log_size, self.log_tolerance)
+        far = self._last_probe(log_size, 2 * self.log_tolerance)
         n_bands = len(self.layout.bands)
-        last = np.tile(np.maximum(last[:n_bands], last[n_bands:]), (2, 1))
         row = np.indices(last.shape, sparse=True)
-        far = np.maximum(last_true(log_size > 2 * self.log_tolerance), 1)
-        far = np.tile(np.maximum(far[:n_bands], far[n_bands:]), (2, 1))
         split = -log_phi.imag[*row, far] / u[far]
         split[~np.isfinite(split)] = 0.0
         overflow = OVERFLOW / np.maximum(np.abs(split), 1e-300)
@@ -135,6 +132,15 @@ class Planner:
         margin = np.maximum(margin[:n_bands], margin[n_bands:])[self._band]
         first, final = split[self._band], split[self._band + n_bands]
         return first + self._share * (final - first), margin, last.max(axis=0) + 1
+
+    def _last_probe(self, log_size: Floats, threshold: float) -> Ints:
+        """Last probe at which a size is above a threshold.
+
+        It is common to both ends of a band, so that the strikes of its maturities can be compared.
+        """
+        last = np.maximum(last_true(log_size > threshold), 1)
+        first, final = last.reshape(2, -1, last.shape[1])
+        return np.tile(np.maximum(first, final), (2, 1))
 
     def _on_fan(
         self,
