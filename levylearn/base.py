@@ -172,12 +172,10 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         errors = np.concatenate(
             [self._normalised_errors(params[rows]) for rows in self._chunks(len(params))]
         )
-        if self.output == "price":
-            return errors * (self.grid.discount * self.grid.forward)
         if self.output == "implied_vol":
             with np.errstate(divide="ignore"):
                 return errors / self._normalised_vega(self.evaluate(params)[0])
-        return errors
+        return errors * self._unit
 
     def admissible(self, params: Floats) -> NDArray[np.bool_]:
         """Tell for which parameter sets there is a price.

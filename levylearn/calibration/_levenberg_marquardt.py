@@ -37,7 +37,6 @@ _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
 _ALIGNED, _LARGE, _MOST_RATIO = 0.9, 0.99, 0.8
 # Below so many times the exact cost, a search goes on only while every step lowers it to that.
 _CLOSE, _QUICK = 1e10, 0.25
-
 # A search that has lowered the cost by less than this fraction in so many steps creeps along a
 # valley in which the quotes tell next to nothing.
 _PATIENCE, _LEAST_PROGRESS = 10, 1e-4

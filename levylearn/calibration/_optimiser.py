@@ -32,7 +32,7 @@ _ROWS_AT_ONCE = 512
 # Candidates in the market range, and again in the box, for each free parameter.
 _CANDIDATES = 32
 # Errors within this many times those of rounding: no other start is worth trying.
-_CLOSE = 3e6
+_REPRODUCED = 3e6
 # Of the candidates in the market range, how many serve to bring parts of a model back.
 _SPARES = 4
 _FINAL_TOLERANCE = 1e-11
@@ -317,7 +317,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             starts,
             self._candidates.z[:_SPARES],
             self._space.width,
-            _CLOSE**2 * problem.exact[rows],
+            _REPRODUCED**2 * problem.exact[rows],
             self.max_evaluations,
         )
         unfinished = best.status > CalibrationStatus.CLOSE

@@ -138,7 +138,7 @@ class CharacteristicModel(ABC):
 
         def evaluate(maturities: Array) -> Slice:
             xp = array_namespace(u, params)
-            times = [float(T.item()) if T.size == 1 else T for T in np.asarray(maturities)]
+            times = [T.item() if T.size == 1 else T for T in np.asarray(maturities)]
             values = xp.stack([self.log_cf(u, T, params) for T in times])
             if not gradient:
                 return values, []

@@ -95,11 +95,11 @@ def nodes(angle: int, step: int) -> tuple[Complex, Complex]:
 def profile(log_size: Floats, log_tolerance: float) -> Profile:
     """Summarise log |f| on the probes of each line, given as (..., n_fan, n_probes).
 
-    It is negligible below the tolerance.
-    An integrand that was negligible and comes back is one whose logarithm turns in the
-    complex plane faster than the probes can see: its line is not to be used. On the real
-    axis, in the middle of the fan, a characteristic function is bounded; if it comes back
-    there (frequent jumps of nearly one size make it periodic) it is alive that far.
+    It is negligible below the tolerance. An integrand that was negligible and comes back is
+    one whose logarithm turns in the complex plane faster than the probes can see: its line
+    is not to be used. On the real axis, in the middle of the fan, a characteristic function
+    is bounded; if it comes back there (frequent jumps of nearly one size make it periodic)
+    it is alive that far.
     """
     alive = log_size > log_tolerance
     returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]

@@ -11,6 +11,7 @@ from levylearn.calibration._search import Effort
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.pricing import ContourPricer
+from tests.calibration._functions import logarithm, rosenbrock
 
 GRID = OptionGrid([80, 90, 100, 110, 120], [0.25, 1.0], rate=0.03)
 TRUTH = np.array([[0.2, 0.4, -0.2], [0.3, 0.2, 0.05]])
@@ -93,18 +94,6 @@ def search(residuals, start, low=-10.0, high=10.0, tolerance=1e-11):
     )
     effort = Effort(max_evaluations=500, tolerance=tolerance)
     return LBFGSCalibrator(PRICER)._local(problem, start, np.array([0]), effort)
-
-
-def rosenbrock(z):
-    r = np.stack([10 * (z[:, 1] - z[:, 0] ** 2), 1 - z[:, 0]], axis=1)
-    jacobian = np.zeros((len(z), 2, 2))
-    jacobian[:, 0, 0], jacobian[:, 0, 1], jacobian[:, 1, 0] = -20 * z[:, 0], 10, -1
-    return r, jacobian
-
-
-def logarithm(z):
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.log(z) - 1, (1 / z)[:, :, None] * np.eye(1)
 
 
 def test_rosenbrock():

@@ -6,15 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from levylearn.calibration import CalibrationStatus
 from levylearn.calibration._levenberg_marquardt import decomposed, minimise
+from tests.calibration._functions import logarithm, rosenbrock
 
 MATRIX = np.random.default_rng(0).normal(size=(6, 3))
-
-
-def rosenbrock(z):
-    r = np.stack([10 * (z[:, 1] - z[:, 0] ** 2), 1 - z[:, 0]], axis=1)
-    jacobian = np.zeros((len(z), 2, 2))
-    jacobian[:, 0, 0], jacobian[:, 0, 1], jacobian[:, 1, 0] = -20 * z[:, 0], 10, -1
-    return r, jacobian
 
 
 def powell(z):
@@ -136,10 +130,6 @@ def test_rank_lost_at_the_minimum():
 
 
 def test_steps_back_from_where_there_is_nothing():
-    def logarithm(z):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.log(z) - 1, (1 / z)[:, :, None] * np.eye(1)
-
     # The first full step from 9 leads to a negative argument.
     assert_allclose(search(logarithm, [9.0]).z, [[np.e]], rtol=1e-9)
 
