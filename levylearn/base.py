@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.market import OptionGrid, black_vega, implied_volatility
 from levylearn.models import CharacteristicModel, Parameter, get_model
+from levylearn.models._differences import RELATIVE_STEP, derivatives
 from levylearn.utils._sklearn import StrOptions, check_feature_names_in, fit_context
 
 __all__ = ["BasePricer"]
@@ -32,7 +33,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     A subclass implements `_normalised`, the price of calls over discounted forward, and
     may implement `_normalised_errors`. Bounds, puts, currency, implied volatility, chunks
-    and threads are dealt with here.
+    and threads are dealt with here, and so are derivatives where it has none.
 
     Attributes
     ----------
@@ -53,13 +54,17 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         "n_jobs": [Integral, None],
     }
 
+    # Of differences: as coarse as the errors of prices, where these do not vary smoothly, ask for.
+    _relative_step: float = RELATIVE_STEP
+
     @abstractmethod
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
         """Calls over discounted forward (n, m), and their derivatives (n, p, m).
 
-        Only a subclass that makes plans is ever given one.
+        Derivatives that are wanted and not given are taken by differences. Only a
+        subclass that makes plans is ever given one.
         """
 
     def _normalised_errors(self, params: Floats) -> Floats:
@@ -284,6 +289,13 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
         values, slopes = self._normalised(params, gradient, *plan)
+        if gradient and slopes is None:
+            slopes = derivatives(
+                lambda moved: self._normalised(moved, False)[0],
+                params,
+                self.parameters_,
+                self._relative_step,
+            )
         if self.output == "implied_vol":
             values = self._implied_volatility(values)
             if slopes is not None:

@@ -1,4 +1,4 @@
-"""Finite differences for models without a hand-written gradient."""
+"""Finite differences, for whatever has no derivative written by hand."""
 
 from __future__ import annotations
 
@@ -12,28 +12,37 @@ from levylearn.models._parameter import Parameter
 Array = Any
 
 # A step of eps^(1/5) balances rounding against the truncation of fourth order.
-_RELATIVE_STEP = np.finfo(np.float64).eps ** 0.2
+RELATIVE_STEP = float(np.finfo(np.float64).eps) ** 0.2
 _CENTRAL = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
 _FORWARD = {0: -25 / 12, 1: 4.0, 2: -3.0, 3: 4 / 3, 4: -1 / 4}
 
 
 def derivatives(
-    function: Callable[[Array], Array], params: Array, parameters: Sequence[Parameter]
+    function: Callable[[Array], Array],
+    params: Array,
+    parameters: Sequence[Parameter],
+    relative_step: float = RELATIVE_STEP,
 ) -> Array:
     """Differentiate ``function(params)`` of shape (n, m): result of shape (n, p, m)."""
     params = np.asarray(params, dtype=np.float64)
-    slopes = [_derivative(function, params, j, p) for j, p in enumerate(parameters)]
+    slopes = [
+        _derivative(function, params, j, p, relative_step) for j, p in enumerate(parameters)
+    ]
     return np.stack(slopes, axis=1)
 
 
 def _derivative(
-    function: Callable[[Array], Array], params: Array, j: int, parameter: Parameter
+    function: Callable[[Array], Array],
+    params: Array,
+    j: int,
+    parameter: Parameter,
+    relative_step: float,
 ) -> Array:
     """Differentiate in column j: centrally, or inwards where the domain ends too near."""
     values = params[:, j]
     low, high = parameter.domain
     width = parameter.market_range[1] - parameter.market_range[0]
-    step = _RELATIVE_STEP * np.maximum(np.abs(values), 0.1 * width)
+    step = relative_step * np.maximum(np.abs(values), 0.1 * width)
     below, above = values - low, high - values
     room = np.minimum(below, above)
     central = room > 3e-2 * step
