@@ -25,9 +25,7 @@ def derivatives(
 ) -> Array:
     """Differentiate ``function(params)`` of shape (n, m): result of shape (n, p, m)."""
     params = np.asarray(params, dtype=np.float64)
-    slopes = [
-        _derivative(function, params, j, p, relative_step) for j, p in enumerate(parameters)
-    ]
+    slopes = [_derivative(function, params, j, p, relative_step) for j, p in enumerate(parameters)]
     return np.stack(slopes, axis=1)
 
 
