@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.market import OptionGrid, black_vega, implied_volatility
@@ -24,6 +26,8 @@ Floats = NDArray[np.float64]
 # Parameter sets priced at a time are as many as fill arrays of about this many numbers.
 _CHUNK_NUMBERS = 500_000
 _MAX_CHUNK = 512
+# Derivatives of a normalised call that Greeks take, besides those by parameters.
+N_BY_MARKET = 3
 # Time values below this fraction of the forward are rounding error.
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
 
@@ -66,6 +70,14 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         Derivatives that are wanted and not given are taken by differences. Only a
         subclass that makes plans is ever given one.
         """
+
+    def _normalised_greeks(self, params: Floats) -> tuple[Floats, Floats]:
+        """Calls over discounted forward (n, m), and derivatives (n, N_BY_MARKET + p, m).
+
+        These are by k = log(F/K), the sum of the first and the second by k, by maturity, and
+        by the parameters.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no Greeks.")
 
     def _normalised_errors(self, params: Floats) -> Floats:
         """Estimated absolute errors of `_normalised`, of shape (n, m)."""
@@ -153,6 +165,61 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         surfaces, jacobian = self.evaluate(self.model_.validate(params), gradient=True)
         assert jacobian is not None
         return surfaces, jacobian
+
+    def greeks(self, params: ArrayLike) -> Bunch:
+        r"""Sensitivities of the prices in currency, whatever `output` is.
+
+        Parameters
+        ----------
+        params : array-like of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        greeks : Bunch
+            With arrays of shape (n_samples, n_quotes)
+
+            - ``price``, in currency;
+            - ``delta``, ``gamma``, the first and second derivative by the spot;
+            - ``theta``, the price's change per year of calendar time (divide by 365 for a
+              day), with spot, rates and parameters held;
+            - ``rho``, the derivative by a rate that is shifted at all maturities;
+
+            and ``vega``, of shape (n_samples, n_params, n_quotes), the derivatives by the
+            parameters of the model.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its domain.
+        NotImplementedError
+            If the method of pricing has no Greeks.
+        """
+        check_is_fitted(self)
+        params = self.model_.validate(params)
+        layers = 1 + N_BY_MARKET + params.shape[1]
+        parts = self._in_chunks(
+            lambda rows: self._normalised_greeks(params[rows]), len(params), layers
+        )
+        values, slopes = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return self._greeks_in_currency(values, slopes)
+
+    def _greeks_in_currency(self, values: Floats, slopes: Floats) -> Bunch:
+        grid = self.grid
+        by_k, by_curvature, by_time = np.moveaxis(slopes[:, :N_BY_MARKET], 1, 0)
+        # A put over forward is the call and exp(-k) - 1.
+        values = values + self._parity
+        by_k = by_k - np.where(grid.is_call, 0.0, grid.strike / grid.forward)
+        unit = grid.discount * grid.forward
+        growth = by_k * (grid.rate - grid.dividend) + by_time - grid.dividend * values
+        return Bunch(
+            price=unit * values,
+            delta=unit / grid.spot * (values + by_k),
+            gamma=unit / grid.spot**2 * by_curvature,
+            theta=-unit * growth,
+            rho=unit * grid.maturity * by_k,
+            vega=unit * slopes[:, N_BY_MARKET:],
+        )
 
     def error_estimate(self, params: ArrayLike) -> Floats:
         """Estimate the absolute error of each price.
@@ -273,17 +340,21 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         def price(rows: slice) -> tuple[Floats, Floats | None]:
             return self._surfaces(params[rows], gradient, *([] if plan is None else [plan[rows]]))
 
-        chunks = self._chunks(len(params), 1 + gradient * params.shape[1])
-        if self.n_jobs in (None, 1) or len(chunks) == 1:
-            parts = [price(rows) for rows in chunks]
-        else:
-            parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-                delayed(price)(rows) for rows in chunks
-            )
+        parts = self._in_chunks(price, len(params), 1 + gradient * params.shape[1])
         if len(parts) == 1:
             return parts[0]
         surfaces, slopes = zip(*parts, strict=True)
         return np.concatenate(surfaces), np.concatenate(slopes) if gradient else None
+
+    def _in_chunks(self, price: Callable[[slice], Any], n_samples: int, layers: int) -> list[Any]:
+        """Call a function for slices of the parameter sets, in threads if there are to be."""
+        chunks = self._chunks(n_samples, layers)
+        if self.n_jobs in (None, 1) or len(chunks) == 1:
+            return [price(rows) for rows in chunks]
+        parts: list[Any] = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(price)(rows) for rows in chunks
+        )
+        return parts
 
     def _surfaces(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
 from levylearn.market import OptionGrid
 from levylearn.models import Parameter, get_model
-from levylearn.pricing import ContourPricer
+from levylearn.pricing import ContourPricer, GreeksTransformer
 
 GRID = OptionGrid(strikes=[90, 100, 115], maturities=[0.5, 1.0], rate=0.02)
 MARKET = OptionGrid(strikes=[80, 90, 100, 110, 125], maturities=[0.25, 1.0], rate=0.02)
@@ -51,7 +51,9 @@ class AnyWidth(TransformerMixin, BaseEstimator):
             raise ValueError("input_features should have length equal to number of features")
 
     def _box(self, X):
-        parameters = get_model(self.pricer.model).parameters
+        # Some take a pricer for themselves.
+        model = getattr(self.pricer, "pricer", self.pricer).model
+        parameters = get_model(model).parameters
         low, high = np.array([parameter.market_range for parameter in parameters]).T
         unit = expit(np.column_stack([X[:, j % X.shape[1]] / (1 + j) for j in range(len(low))]))
         return low + unit * (high - low)
@@ -119,6 +121,11 @@ PRICERS = [
     ContourPricer("heston", GRID),
     ContourPricer("bates", GRID, "implied_vol"),
     ContourPricer("double_heston_jump", GRID),
+]
+
+GREEKS = [
+    GreeksTransformer(ContourPricer("variance_gamma", GRID)),
+    GreeksTransformer(ContourPricer("heston", GRID), greeks=["theta", "gamma"]),
 ]
 
 # One for each list of expected failures.

@@ -25,6 +25,7 @@ from tests._estimators import (
     BARE_PRICERS,
     CALIBRATORS,
     CHECKED_ELSEWHERE,
+    GREEKS,
     ON_MARKETS,
     PRICERS,
     AnyWidth,
@@ -49,7 +50,7 @@ def public_estimators():
 
 
 def test_no_estimator_is_missing():
-    checked = {type(estimator) for estimator in [*PRICERS, *CALIBRATORS]}
+    checked = {type(estimator) for estimator in [*PRICERS, *GREEKS, *CALIBRATORS]}
     assert public_estimators() == checked | set(CHECKED_ELSEWHERE)
     for estimator, file in CHECKED_ELSEWHERE.items():
         text = (ROOT / file).read_text()
@@ -58,7 +59,7 @@ def test_no_estimator_is_missing():
 
 
 @parametrize_with_checks(
-    [*CALIBRATORS, *map(AnyWidth, PRICERS), *BARE_PRICERS],
+    [*CALIBRATORS, *map(AnyWidth, [*PRICERS, *GREEKS]), *BARE_PRICERS],
     expected_failed_checks=expected_failures,
     xfail_strict=True,
 )
@@ -66,8 +67,8 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-EVERY = [*CALIBRATORS, *map(AnyWidth, PRICERS[2:4])]
-TRANSFORMERS = [AnyWidth(pricer) for pricer in PRICERS[2:4]]
+TRANSFORMERS = [AnyWidth(transformer) for transformer in [*PRICERS[2:4], *GREEKS]]
+EVERY = [*CALIBRATORS, *TRANSFORMERS]
 
 
 def name_of(estimator):
@@ -76,7 +77,7 @@ def name_of(estimator):
     return f"{type(estimator).__name__}-{model or type(inner).__name__}"
 
 
-@pytest.mark.parametrize("estimator", [*CALIBRATORS, *PRICERS[:1]], ids=name_of)
+@pytest.mark.parametrize("estimator", [*CALIBRATORS, *PRICERS[:1], *GREEKS[:1]], ids=name_of)
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)
 

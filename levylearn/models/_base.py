@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from levylearn.models._differences import derivatives
+from levylearn.models._differences import derivatives, slope_at
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
 
@@ -35,11 +35,11 @@ class CharacteristicModel(ABC):
     dividends never enter a model. Every method takes a batch of parameter sets.
 
     A subclass defines `name`, `parameters` and :meth:`log_cf`. Whatever else it
-    defines (:meth:`log_cf_gradient`, :meth:`cumulants`, :meth:`joint_constraint`)
-    makes it faster or safer. It must be analytic in `u` off the imaginary axis,
-    because prices are integrals along bent lines, and a formula that works element by
-    element; :func:`levylearn.testing.check_model` tests that, with the rest of the
-    contract.
+    defines (:meth:`log_cf_gradient`, :meth:`log_cf_rate`, :meth:`cumulants`,
+    :meth:`joint_constraint`) makes it faster or safer. It must be analytic in `u` off
+    the imaginary axis, because prices are integrals along bent lines, and a formula that
+    works element by element; :func:`levylearn.testing.check_model` tests that, with the
+    rest of the contract.
 
     Attributes
     ----------
@@ -111,6 +111,26 @@ class CharacteristicModel(ABC):
             By fourth-order finite differences unless the model knows better.
         """
         return derivatives(lambda p: self.log_cf(u, maturity, p), params, self.parameters)
+
+    def log_cf_rate(self, u: Array, maturity: Any, params: Array) -> Array:
+        r"""Derivative of :meth:`log_cf` with respect to maturity.
+
+        Parameters
+        ----------
+        u : complex array of shape (m,) or (n_samples, m)
+            Arguments, common to all parameter sets or not.
+        maturity : float or array of shape (n_samples, 1)
+            Time to expiry, in years.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        rate : complex array of shape (n_samples, m)
+            :math:`\partial_T \log E[e^{iuX_T}]`, by fourth-order finite differences unless
+            the model knows better.
+        """
+        return slope_at(lambda T: self.log_cf(u, T, params), maturity)
 
     def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
         """Prepare the evaluation at several maturities.
@@ -330,6 +350,9 @@ class LevyModel(_KernelModel):
             Mean, variance, third and fourth cumulant of the return over one year.
         """
 
+    def log_cf_rate(self, u: Array, maturity: Any, params: Array) -> Array:
+        return self.exponent(u, params)[0]
+
     def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
         psi, slopes = self.exponent(u, params, gradient)
         return lambda maturity: (maturity * psi, [maturity * slope for slope in slopes])
@@ -377,6 +400,10 @@ class SumModel(_KernelModel):
             return total, [slope for part in slopes for slope in part]
 
         return evaluate
+
+    def log_cf_rate(self, u: Array, maturity: Any, params: Array) -> Array:
+        first, *others = (part.log_cf_rate(u, maturity, cols) for part, cols in self._split(params))
+        return sum(others, start=first)
 
     def cumulants(self, maturity: float, params: Array) -> Array:
         first, *others = (part.cumulants(maturity, cols) for part, cols in self._split(params))

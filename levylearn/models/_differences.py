@@ -29,6 +29,12 @@ def derivatives(
     return np.stack(slopes, axis=1)
 
 
+def slope_at(function: Callable[[Any], Array], point: Any) -> Array:
+    """Differentiate ``function(point)`` at a positive number, or at an array of them."""
+    step = RELATIVE_STEP * point
+    return sum(weight * function(point + j * step) for j, weight in _CENTRAL.items()) / step
+
+
 def _derivative(
     function: Callable[[Array], Array],
     params: Array,

@@ -109,6 +109,14 @@ class Heston(_KernelModel):
         ),
     )
 
+    def log_cf_rate(self, u: Array, maturity: Any, params: Array) -> Array:
+        v0, kappa, theta, sigma, rho = columns(params)
+        xi = kappa - 1j * (rho * sigma) * u
+        _, (per_v0, *_) = self.kernel(u, params, gradient=True)(maturity)
+        # Riccati's equation is how the share of v0 grows.
+        growth = (0.5 * sigma**2 * per_v0 - xi) * per_v0 - 0.5 * u * (u + 1j)
+        return kappa * theta * per_v0 + v0 * growth
+
     def kernel(self, u: Array, params: Array, gradient: bool = False) -> Kernel:
         v0, kappa, theta, sigma, rho = columns(params)
         variance, level = sigma * sigma, kappa * theta

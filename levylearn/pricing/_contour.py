@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
+from levylearn.pricing._greeks import WithMarket
 from levylearn.pricing._integrator import LOG_TOLERANCE, ContourIntegrator
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._plan import Plan, Planner
@@ -17,7 +18,7 @@ __all__ = ["ContourPricer"]
 Floats = NDArray[np.float64]
 
 # Derivatives of the integrand are larger than itself where it ends, by powers of u.
-_LOG_SLOPE = float(np.log(1e-3))
+_LOG_SLOPE = float(np.log(1e-5))
 
 
 class ContourPricer(BasePricer):
@@ -138,6 +139,13 @@ class ContourPricer(BasePricer):
             values[lost], anew = self._normalised(params[lost], gradient)
             if slopes is not None:
                 slopes[lost] = anew
+        return values, slopes
+
+    def _normalised_greeks(self, params: Floats) -> tuple[Floats, Floats]:
+        plan = self._planner_of_slopes(self.model_, params)
+        model = WithMarket(self.model_)
+        values, slopes = self._integrator.integrate(model, params, plan, gradient=True)
+        assert slopes is not None
         return values, slopes
 
     def _normalised_errors(self, params: Floats) -> Floats:

@@ -13,11 +13,10 @@ line are summed together, as one matrix product with a fixed table of weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from levylearn.models import CharacteristicModel
 from levylearn.pricing._blocks import Block, Run, blocks
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._lines import STEPS, Complex, Floats, Ints, nodes
@@ -34,6 +33,21 @@ _ONE_YEAR = np.ones((1, 1, 1))
 _LOG_CUT_OFF = LOG_TOLERANCE + 2.3
 # Numbers that tables of weights may take up: 256 MiB.
 _MOST_KEPT = 2**25
+
+
+class Integrand(Protocol):
+    """What is asked of a model: see :class:`levylearn.models.CharacteristicModel`."""
+
+    @property
+    def n_params(self) -> int:
+        """Number of derivatives."""
+
+    @property
+    def has_stationary_increments(self) -> bool:
+        """Whether all are proportional to maturity."""
+
+    def kernel(self, u: Any, params: Any, gradient: bool = False) -> Any:
+        """Prepare the evaluation at several maturities."""
 
 
 class _Job(NamedTuple):
@@ -82,7 +96,7 @@ class ContourIntegrator:
     @np.errstate(all="ignore")
     def integrate(
         self,
-        model: CharacteristicModel,
+        model: Integrand,
         params: Floats,
         plan: Plan,
         gradient: bool = False,
@@ -104,7 +118,7 @@ class ContourIntegrator:
         return 1 - out[:, 0], -out[:, 1:] if gradient else None
 
     @np.errstate(all="ignore")
-    def error_estimate(self, model: CharacteristicModel, params: Floats, plan: Plan) -> Floats:
+    def error_estimate(self, model: Integrand, params: Floats, plan: Plan) -> Floats:
         """Estimated absolute error of normalised calls, of shape (n, n_quotes)."""
         out = np.full((len(params), self.layout.n_quotes), np.exp(LOG_TOLERANCE))
         work = self._work(plan)
@@ -171,9 +185,7 @@ class ContourIntegrator:
             k, quotes = self.layout.k[at][:, None], self.layout.quotes[at]
             yield _Alone(block, row, times, k, quotes)
 
-    def _price(
-        self, model: CharacteristicModel, params: Floats, job: _Job, out: Floats, check: bool
-    ) -> None:
+    def _price(self, model: Integrand, params: Floats, job: _Job, out: Floats, check: bool) -> None:
         """Put the integrals of a block, and derivatives if there is room, into the result."""
         log_phi, slopes = self._log_phi(model, params, job, gradient=out.shape[1] > 1)
         complete = self._is_complete(model, log_phi, job) if check else None
@@ -188,7 +200,7 @@ class ContourIntegrator:
         out[job.rows, :, job.quotes] = found
 
     def _log_phi(
-        self, model: CharacteristicModel, params: Floats, job: _Job, gradient: bool
+        self, model: Integrand, params: Floats, job: _Job, gradient: bool
     ) -> tuple[Complex, list[Complex]]:
         """Log phi (t, n, m) at the nodes of a block, and its derivatives.
 
@@ -197,7 +209,7 @@ class ContourIntegrator:
         times = _ONE_YEAR if model.has_stationary_increments else job.times
         return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
 
-    def _is_complete(self, model: CharacteristicModel, log_phi: Complex, job: _Job) -> Bools:
+    def _is_complete(self, model: Integrand, log_phi: Complex, job: _Job) -> Bools:
         """Whether the integrand is negligible at the end of the line, by position."""
         times, items, _ = job.positions
         last, u, weight = job.block.ends()
@@ -209,7 +221,7 @@ class ContourIntegrator:
         return log_size[times, items] - decay < _LOG_CUT_OFF
 
     def _terms(
-        self, model: CharacteristicModel, job: _Job, log_phi: Complex, slopes: list[Complex]
+        self, model: Integrand, job: _Job, log_phi: Complex, slopes: list[Complex]
     ) -> Complex:
         """Phi and its derivatives (t, n, layers, m) at the nodes of a block."""
         if model.has_stationary_increments:
@@ -289,9 +301,7 @@ def _clipped(exponent: Complex) -> Complex:
     return exponent
 
 
-def _price_alone(
-    model: CharacteristicModel, params: Floats, alone: _Alone, out: Floats, check: bool
-) -> None:
+def _price_alone(model: Integrand, params: Floats, alone: _Alone, out: Floats, check: bool) -> None:
     """What `_price` does, for one strike each."""
     terms, slopes = _terms_alone(model, params, alone, gradient=out.shape[1] > 1)
     for layer, factor in enumerate([np.ones(1), *slopes]):
@@ -302,7 +312,7 @@ def _price_alone(
 
 
 def _terms_alone(
-    model: CharacteristicModel, params: Floats, alone: _Alone, gradient: bool
+    model: Integrand, params: Floats, alone: _Alone, gradient: bool
 ) -> tuple[Complex, list[Complex]]:
     """Terms (n, m) of the sums for one strike each, and the derivatives of log phi."""
     u = alone.block.u()

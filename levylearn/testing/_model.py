@@ -9,7 +9,7 @@ import scipy.stats
 
 from levylearn.models import CharacteristicModel
 from levylearn.models._base import _cauchy_cumulants
-from levylearn.models._differences import derivatives
+from levylearn.models._differences import derivatives, slope_at
 from levylearn.testing._common import Contract, Floats, is_stable_repr, sample_parameters
 
 __all__ = ["check_model"]
@@ -296,6 +296,21 @@ def _gradient_agrees(case: _ModelContract) -> None:
         )
 
 
+def _rate_agrees(case: _ModelContract) -> None:
+    """log_cf_rate is the derivative of log_cf by maturity."""
+    model, params = case.model, case.params
+    u = np.concatenate([_line(angle, np.linspace(0.1, 4.0, 5)) for angle in _ANGLES])
+    for maturity in _MATURITIES:
+        value = model.log_cf(u, maturity, params)
+        expected = slope_at(lambda T: model.log_cf(u, T, params), maturity)
+        tolerance = 1e-8 * np.abs(expected) + 1e-11 * np.abs(value) / maturity + 1e-12
+        for time in (maturity, np.full((len(params), 1), maturity)):
+            found = model.log_cf_rate(u, time, params)
+            text = f"At maturity {time!r}, log_cf_rate"
+            case.require_shape(text, found, value.shape, "c")
+            case.require_close(text, found, expected, tolerance)
+
+
 def _cumulants_agree(case: _ModelContract) -> None:
     """Cumulants are the derivatives of log_cf at 0."""
     for maturity in _MATURITIES:
@@ -355,6 +370,7 @@ _RULES = (
     _is_analytic,
     _is_continuous,
     _gradient_agrees,
+    _rate_agrees,
     _cumulants_agree,
     _refuses_wrong_shapes,
     _refuses_values,

@@ -18,6 +18,8 @@ from levylearn.testing._common import Contract, Floats, is_stable_repr, sample_p
 __all__ = ["check_pricer"]
 
 _N_SAMPLES = 5
+# For differences in shares of spot or of time, or in rate.
+_GREEK_STEP = 1e-4
 
 
 class _PricerContract(Contract):
@@ -68,8 +70,8 @@ def check_pricer(
     """Check that a pricer keeps the contract that calibrators and users rely on.
 
     Checked: shapes, names and dtypes; that rows do not depend on each other, and
-    pricing changes nothing; the Jacobian against differences; the outputs against
-    each other; what every arbitrage-free price obeys, put-call parity, bounds,
+    pricing changes nothing; the Jacobian and the Greeks against differences; the outputs
+    against each other; what every arbitrage-free price obeys, put-call parity, bounds,
     decrease and convexity in the strike, scaling with the spot; refusal of bad
     parameters; copies, pickles and the repr. :func:`sklearn.utils.estimator_checks.check_estimator`
     checks the rest.
@@ -139,13 +141,15 @@ def _fits(case: _PricerContract) -> None:
 def _shapes(case: _PricerContract) -> None:
     """Results have the documented shapes and dtypes, down to one row."""
     p, m = case.params.shape[1], case.grid.n_quotes
+    slack = _slack(case)
     for n in (len(case.params), 1):
         surfaces = case.fitted.transform(case.params[:n])
         case.require_shape("transform", surfaces, (n, m), "f")
         values, jacobian = case.fitted.price_and_jacobian(case.params[:n])
         case.require_shape("prices", values, (n, m), "f")
         case.require_shape("jacobian", jacobian, (n, p, m), "f")
-        size = 1e-12 * (1 + np.abs(surfaces))
+        # Prices that come with derivatives may be computed along other lines.
+        size = 1e-12 * (1 + np.abs(surfaces)) + slack[:n]
         case.require_close("price_and_jacobian", values, surfaces, size)
 
 
@@ -207,6 +211,43 @@ def _jacobian_agrees(case: _PricerContract) -> None:
         tolerance = tolerance + 2e3 * np.maximum(case.tolerance, 1e-15) / (vega * reach)
         found, expected = (np.where(vega > 1e-6, v, 0.0) for v in (found, expected))
     case.require_close("jacobian[row, parameter, quote]", found, expected, tolerance)
+
+
+def _greeks_agree(case: _PricerContract) -> None:
+    """Greeks, if there are any, are derivatives of the prices in currency."""
+    try:
+        greeks = case.fitted.greeks(case.params)
+    except NotImplementedError:
+        return
+    n, m = greeks.price.shape
+    for name, values in greeks.items():
+        shape = (n, case.params.shape[1], m) if name == "vega" else (n, m)
+        case.require_shape(name, values, shape, "f")
+    in_currency = case.with_(output="price")
+    surfaces, vega = in_currency.price_and_jacobian(case.params)
+    noise = case.price_tolerance(case.grid)
+    case.require_close("price", greeks.price, surfaces, noise)
+    slack = case.jacobian_tolerance * _greatest(vega, axis=2) + 2e3 * noise
+    case.require_close("vega", greeks.vega, vega, slack)
+    spot, time = case.grid.spot, case.grid.maturity
+    for name, of, variable, per in (
+        ("delta", "price", "spot", spot),
+        ("gamma", "delta", "spot", spot),
+        ("theta", "price", "time", -time),
+        ("rho", "price", "rate", 1.0),
+    ):
+        down, middle, up = (
+            case.with_(grid=_moved(case.grid, **{variable: end})).greeks(case.params)
+            for end in (-_GREEK_STEP, 0.0, _GREEK_STEP)
+        )
+        # A quotient of differences is the mean of the Greek in between, and tells nothing
+        # where that has a peak or a gap.
+        expected = (up[of] - down[of]) / (2 * _GREEK_STEP * per)
+        slack = np.maximum(*(np.abs(end[name] - middle[name]) for end in (down, up)))
+        slack[slack > 0.05 * np.abs(middle[name])] = np.inf
+        slack = slack + case.jacobian_tolerance * _greatest(middle[name], axis=1)
+        slack = slack + noise / (_GREEK_STEP * np.abs(per) * (spot if of == "delta" else 1.0))
+        case.require_close(name, greeks[name], expected, slack)
 
 
 def _error_estimate(case: _PricerContract) -> None:
@@ -340,7 +381,7 @@ _RULES_FOR_ONE_GRID = (
     _refuses,
     _is_copied,
 )
-_RULES = (*_RULES_FOR_ONE_GRID, _outputs_agree, _parity, _bounds, _strikes, _scaling)
+_RULES = (*_RULES_FOR_ONE_GRID, _outputs_agree, _parity, _bounds, _strikes, _scaling, _greeks_agree)
 
 
 # -- helpers -------------------------------------------------------------------------
@@ -351,6 +392,16 @@ def _unit(case: _PricerContract) -> Floats:
     grid = case.grid
     one = np.maximum(1.0, grid.strike / grid.forward)
     return one * grid.discount * grid.forward if case.pricer.output == "price" else one
+
+
+def _slack(case: _PricerContract) -> Floats:
+    """How far results may be off, of shape (n_samples, n_quotes)."""
+    slack = case.tolerance * _unit(case) * np.ones((len(case.params), 1))
+    if case.pricer.output != "implied_vol":
+        return slack
+    # A volatility is known no better than the price divided by its vega.
+    vega = _vegas(case)
+    return np.where(vega > 1e-6, slack / np.maximum(vega, 1e-6), np.inf)
 
 
 def _greatest(values: Floats, axis: int) -> Floats:
@@ -374,6 +425,18 @@ def _calls(case: _PricerContract) -> tuple[OptionGrid, Floats]:
 def _require_sign(case: _PricerContract, name: str, values: Floats, slack: Any) -> None:
     """Require values that are not negative, but for some slack."""
     case.require_close(name, np.minimum(values, 0.0), np.zeros_like(values), slack)
+
+
+def _moved(grid: OptionGrid, spot: float = 0.0, time: float = 0.0, rate: float = 0.0) -> OptionGrid:
+    """Return the grid with spot and maturities changed by a fraction, and rates by so much."""
+    return OptionGrid.from_quotes(
+        grid.strike,
+        grid.maturity * (1 + time),
+        spot=grid.spot * (1 + spot),
+        rate=grid.rate + rate,
+        dividend=grid.dividend,
+        option_type=grid.option_type,
+    )
 
 
 def _changed(

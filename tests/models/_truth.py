@@ -107,7 +107,15 @@ def log_cf(name, u, maturity, params):
     """The logarithm of the characteristic function at one point, as an mpc."""
     with mp.workdps(DIGITS):
         z = mp.mpc(0, 1) * mp.mpc(complex(u))
-        return _LOG_MOMENT[name](z, mp.mpf(float(maturity)), *map(_exact, params))
+        return _LOG_MOMENT[name](z, mp.mpf(maturity), *map(_exact, params))
+
+
+def log_cf_rate(name, u, maturity, params):
+    """Its derivative by maturity, by central differences that keep nearly thirty digits."""
+    with mp.workdps(DIGITS):
+        step = mp.mpf(10) ** -15 * mp.mpf(maturity)
+        ends = [log_cf(name, u, mp.mpf(maturity) + offset, params) for offset in (-step, step)]
+        return (ends[1] - ends[0]) / (2 * step)
 
 
 def log_cf_gradient(name, u, maturity, params):

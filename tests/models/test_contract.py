@@ -116,6 +116,13 @@ class Uniform(Meixner):
         return super().log_cf(u[-1] if u.ndim == 2 else u, maturity, params)
 
 
+class Timeless(Meixner):
+    """The rate of another clock."""
+
+    def log_cf_rate(self, u, maturity, params):
+        return 252 / 365 * super().log_cf_rate(u, maturity, params)
+
+
 class Twice(Meixner):
     """Two parameters of one name."""
 
@@ -178,6 +185,7 @@ class Trapped(CharacteristicModel):
         (Flat(), r"shapes.*expected shape \(1, 1\)"),
         (Writing(), "written to"),
         (Uniform(), "own arguments"),
+        (Timeless(), "by maturity"),
         (Twice(), "names of their own"),
         (Wide(), "nested|Market ranges"),
         (Lenient(), "outside its domain"),

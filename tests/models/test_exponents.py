@@ -1,5 +1,7 @@
 """Characteristic functions, gradients and cumulants against textbook formulas in 60 digits."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,20 @@ def test_gradient(name, params):
         # A derivative by a parameter that has no effect is zero on the scale of log_cf.
         scale = 1e-14 * np.abs(model.log_cf(points, maturity, params[None])[0])
         assert np.all(np.abs(found - expected) <= 1e-8 * np.abs(expected) + scale)
+
+
+@pytest.mark.parametrize(("name", "params"), [*cases(n=2)])
+@pytest.mark.parametrize("method", ["own", "differences"])
+def test_rate(name, params, method):
+    model, points = get_model(name), POINTS[[1, 3, 5, 6]]
+    rate = model.log_cf_rate if method == "own" else partial(CharacteristicModel.log_cf_rate, model)
+    tolerance = 1e-12 if method == "own" else 1e-9
+    for maturity in MATURITIES:
+        expected = [complex(_truth.log_cf_rate(name, u, maturity, params)) for u in points]
+        found = rate(points, maturity, params[None])[0]
+        # What has decayed away with time is known on the scale of what it decayed from.
+        scale = tolerance * np.abs(rate(points, 1e-6, params[None])[0])
+        assert np.all(np.abs(found - expected) <= tolerance * np.abs(expected) + scale)
 
 
 @pytest.mark.parametrize(("name", "params"), [*cases()])

@@ -105,8 +105,8 @@ def test_jacobian_against_forty_digits(name):
     strike = 80 if len(params[0]) % 2 else 115
     price, jacobian = fitted(name, OptionGrid([strike], [0.5])).price_and_jacobian(params)
     expected, slopes = price_and_slopes(name, params[0], strike, 0.5)
-    assert abs(price[0, 0] - expected) < 1e-11
-    np.testing.assert_allclose(jacobian[0, :, 0], slopes, rtol=1e-8)
+    assert abs(price[0, 0] - float(expected)) < 1e-11
+    np.testing.assert_allclose(jacobian[0, :, 0], [float(v) for v in slopes], rtol=1e-8)
 
 
 def test_jacobian_of_implied_volatility():

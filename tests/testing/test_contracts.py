@@ -79,6 +79,24 @@ class Boastful(ContourPricer):
         return -super()._normalised_errors(params)
 
 
+class Timeless(ContourPricer):
+    """Theta by maturity, not by calendar time."""
+
+    def greeks(self, params):
+        greeks = super().greeks(params)
+        greeks.theta = -greeks.theta
+        return greeks
+
+
+class Forward(ContourPricer):
+    """Gamma by the forward."""
+
+    def greeks(self, params):
+        greeks = super().greeks(params)
+        greeks.gamma = greeks.gamma * (self.grid.spot / self.grid.forward) ** 2
+        return greeks
+
+
 @pytest.mark.parametrize(
     ("pricer", "rule"),
     [
@@ -90,6 +108,8 @@ class Boastful(ContourPricer):
         (Parochial, "another currency"),
         (Lenient, "are refused"),
         (Boastful, "non-negative"),
+        (Timeless, "Greeks.*theta"),
+        (Forward, "Greeks.*gamma"),
     ],
 )
 def test_broken_pricer_is_noticed(pricer, rule):
