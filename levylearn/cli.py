@@ -1,4 +1,4 @@
-"""The command line: ``levylearn calibrate`` and ``levylearn price``.
+"""The command line: ``levylearn calibrate``, ``levylearn price`` and ``levylearn greeks``.
 
 Only arguments are read here, and results printed; the work is done, and what it needs is
 imported, once a command runs.
@@ -82,6 +82,15 @@ def _price(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _greeks(arguments: argparse.Namespace) -> int:
+    from levylearn._commands._price import greeks
+    from levylearn._commands._report import greeks_report
+
+    result = greeks(arguments)
+    _show(result, greeks_report(result), arguments.output)
+    return 0
+
+
 def _list_models() -> int:
     from levylearn._commands._report import models_report
     from levylearn.models import get_model, list_models
@@ -148,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_calibrate(commands)
     _add_price(commands)
+    _add_greeks(commands)
     return parser
 
 
@@ -246,6 +256,29 @@ def _add_price(commands: Any) -> None:
         allow_abbrev=False,
     )
     command.set_defaults(run=_price)
+    _add_options(command)
+    command.add_argument(
+        "--output-unit", choices=["price", "forward_price", "implied_vol"], default="price"
+    )
+    _add_output(command)
+
+
+def _add_greeks(commands: Any) -> None:
+    command = commands.add_parser(
+        "greeks",
+        help="sensitivities of option prices under a model",
+        description="Price European options under a model, with delta, gamma, theta (per year), "
+        "rho, and the derivative by each parameter of the model.",
+        epilog="example: levylearn greeks --model heston "
+        "--params v0=0.04,kappa=1.5,theta=0.05,sigma=0.5,rho=-0.7 --strikes 90,100 --maturities 1",
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=_greeks)
+    _add_options(command)
+    _add_output(command)
+
+
+def _add_options(command: Any) -> None:
     command.add_argument("--model", required=True, help="one model")
     command.add_argument(
         "--params",
@@ -262,10 +295,6 @@ def _add_price(commands: Any) -> None:
     command.add_argument("--rate", type=number, default=0.0, help="default: %(default)s")
     command.add_argument("--dividend", type=number, default=0.0, help="default: %(default)s")
     command.add_argument("--type", choices=["call", "put"], default="call")
-    command.add_argument(
-        "--output-unit", choices=["price", "forward_price", "implied_vol"], default="price"
-    )
-    _add_output(command)
 
 
 def _add_output(group: Any) -> None:

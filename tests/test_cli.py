@@ -9,7 +9,7 @@ import pytest
 
 from levylearn.cli import main
 from levylearn.datasets import load_sp500_2002
-from levylearn.market import OptionGrid, black_price
+from levylearn.market import OptionGrid, black_greeks, black_price
 from levylearn.models import list_models
 from levylearn.pricing import ContourPricer
 
@@ -256,6 +256,27 @@ def test_prices_as_json(run, kind):
     assert np.allclose([row["value"] for row in result["prices"]], 0.2, atol=1e-9)
 
 
+def test_greeks(run):
+    arguments = (
+        *("greeks", "--model", "black_scholes", "--params", "sigma=0.2", "--strikes", "110,90"),
+        *("--maturities", "0.5", "--type", "put", "--rate", 0.02),
+    )
+    status, out, err = run(*arguments)
+    assert (status, err) == (0, "")
+    title, header, *lines = out.splitlines()
+    assert title == "black_scholes (sigma=0.2), puts, theta per year"
+    names = "maturity strike price delta gamma theta rho vega_sigma".split()
+    assert header.split() == names
+    rows = json.loads(run(*arguments, "--output", "json")[1])["greeks"]
+    assert [list(row) for row in rows] == [names, names]
+    for line, row in zip(lines, rows, strict=True):
+        assert [float(v) for v in line.split()] == pytest.approx(list(row.values()), rel=1e-6)
+    forward = 100 * np.exp(0.01)
+    expected = black_greeks(forward, 90.0, 0.5, 0.2, np.exp(-0.01), "put")
+    assert rows[0]["vega_sigma"] == pytest.approx(expected.vega, rel=1e-10)
+    assert rows[0]["delta"] == pytest.approx(expected.delta * np.exp(0.01), rel=1e-10)
+
+
 # -- bad input ----------------------------------------------------------------
 
 PRICE = ("price", "--strikes", "90,100", "--maturities", "0.5", "--model")
@@ -266,7 +287,7 @@ CALIBRATE = ("calibrate", "--data", "sp500-2002", "--model")
     ("arguments", "words"),
     [
         ((), "required: COMMAND"),
-        (("greeks",), "invalid choice: 'greeks'"),
+        (("hedge",), "invalid choice: 'hedge'"),
         (("calibrate",), "needs --data and --model"),
         ((*CALIBRATE, "hestn"), "unknown model 'hestn'; choose from black_scholes"),
         (("calibrate", "--data", "no.csv", "--model", "nig"), "no file 'no.csv'"),

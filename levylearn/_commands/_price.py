@@ -1,4 +1,4 @@
-"""``levylearn price``: parameters to prices, with their error estimates."""
+"""``levylearn price`` and ``levylearn greeks``: parameters to prices, and what moves them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ from levylearn.pricing import ContourPricer
 
 def price(arguments: Namespace) -> dict[str, Any]:
     """Price a grid of options; the result is plain values."""
+    pricer, params = _pricer(arguments, output=arguments.output_unit)
+    values, errors = pricer.transform(params), pricer.error_estimate(params)
+    found = {"value": values[0], "error_estimate": errors[0]}
+    return {**_described(arguments), "unit": arguments.output_unit, "prices": _rows(pricer, found)}
+
+
+def greeks(arguments: Namespace) -> dict[str, Any]:
+    """Differentiate the prices of a grid of options; the result is plain values."""
+    pricer, params = _pricer(arguments, output="price")
+    found = pricer.greeks(params)
+    names = pricer.model_.parameter_names
+    vegas = {f"vega_{name}": slope for name, slope in zip(names, found.pop("vega")[0], strict=True)}
+    columns = {**{name: values[0] for name, values in found.items()}, **vegas}
+    return {**_described(arguments), "greeks": _rows(pricer, columns)}
+
+
+def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list[float]]]:
+    """Return a fitted pricer of what was asked for, and its parameters."""
     grid = OptionGrid(
         sorted(set(arguments.strikes)),
         sorted(set(arguments.maturities)),
@@ -28,18 +46,22 @@ def price(arguments: Namespace) -> dict[str, Any]:
     if missing:
         raise ValueError(f"--params: {arguments.model} also needs {', '.join(missing)}.")
     params = [[given[name] for name in names]]
-    pricer = ContourPricer(arguments.model, grid, output=arguments.output_unit).fit(params)
-    values, errors = pricer.transform(params)[0], pricer.error_estimate(params)[0]
-    columns = zip(
-        grid.maturity.tolist(), grid.strike.tolist(), values.tolist(), errors.tolist(), strict=True
-    )
+    return ContourPricer(arguments.model, grid, output=output).fit(params), params
+
+
+def _described(arguments: Namespace) -> dict[str, Any]:
+    names = get_model(arguments.model).parameter_names
+    given = collected("--params", arguments.params)
     return {
         "model": arguments.model,
         "parameters": {name: given[name] for name in names},
         "type": arguments.type,
-        "unit": arguments.output_unit,
-        "prices": [
-            {"maturity": maturity, "strike": strike, "value": value, "error_estimate": error}
-            for maturity, strike, value, error in columns
-        ],
     }
+
+
+def _rows(pricer: ContourPricer, columns: dict[str, Any]) -> list[dict[str, float]]:
+    """One entry for each option."""
+    grid = pricer.grid
+    columns = {"maturity": grid.maturity, "strike": grid.strike, **columns}
+    values = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in values]

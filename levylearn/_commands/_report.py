@@ -29,8 +29,7 @@ def calibration_report(result: dict[str, Any]) -> Iterator[str]:
 
 def price_report(result: dict[str, Any]) -> Iterator[str]:
     """Lines with one option each."""
-    parameters = ", ".join(f"{name}={value:g}" for name, value in result["parameters"].items())
-    yield f"{result['model']} ({parameters}), {result['type']}s, {result['unit']}"
+    yield f"{_model(result)}, {result['unit']}"
     rows = [
         (
             f"{row['maturity']:g}",
@@ -41,6 +40,18 @@ def price_report(result: dict[str, Any]) -> Iterator[str]:
         for row in result["prices"]
     ]
     yield from _table(("maturity", "strike", result["unit"], "error estimate"), rows)
+
+
+def greeks_report(result: dict[str, Any]) -> Iterator[str]:
+    """Lines with one option each."""
+    yield f"{_model(result)}, theta per year"
+    rows = [tuple(f"{value:.7g}" for value in row.values()) for row in result["greeks"]]
+    yield from _table(tuple(result["greeks"][0]), rows)
+
+
+def _model(result: dict[str, Any]) -> str:
+    parameters = ", ".join(f"{name}={value:g}" for name, value in result["parameters"].items())
+    return f"{result['model']} ({parameters}), {result['type']}s"
 
 
 def models_report(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
