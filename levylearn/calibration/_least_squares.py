@@ -44,7 +44,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
         Parameters that are held fixed.
     n_starts : int or None, default=None
         Starting points for every surface that its first one does not reproduce; None
-        means 12 for up to five free parameters, 24 for up to eight, and 56 for more.
+        means 16 for up to eight free parameters, and 56 for more.
     n_candidates : int or None, default=None
         Number of points in the market range, and again in the box, from which starting
         points are taken, rounded up to a power of two; None means 32 for each free
@@ -115,7 +115,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     def _usual_starts(self, n_free: int) -> int:
         # Problems of few parameters rarely have more than one valley; those of two variance
         # factors have many, and one start in twenty may lead to the lowest.
-        return 12 if n_free <= 5 else 24 if n_free <= 8 else 56
+        return 16 if n_free <= 8 else 56
 
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort

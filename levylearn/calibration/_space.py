@@ -114,11 +114,15 @@ class ParameterSpace:
         """Coordinates of points, half spread over the market range, half over the box.
 
         There are at least `n` of either: as many as the next power of two, at which Sobol
-        sequences are balanced.
+        sequences are balanced. Those in the box have half of their coordinates in the market
+        range, on average: where all are extreme there are hardly any option prices.
         """
         unit = qmc.Sobol(self.size, seed=seed).random_base2(int(np.ceil(np.log2(n))))
-        market = self.market_low + unit * (self.market_high - self.market_low)
-        return np.concatenate([market, self.low + unit * (self.high - self.low)])
+        usual = self.market_high - self.market_low
+        within = self.market_low + 2 * unit * usual
+        beyond = self.low + (2 * unit - 1) * (self.high - self.low)
+        box = np.where(unit < 0.5, within, beyond)
+        return np.concatenate([self.market_low + unit * usual, box])
 
     def _scaled(self, values: Floats) -> Floats:
         positive = np.where(self.logarithmic, values, 1.0)

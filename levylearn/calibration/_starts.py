@@ -21,6 +21,14 @@ _DAMPING, _LONGEST = 1e-4, 0.5
 _NUMBERS = 2_000_000
 
 
+def _priced(pricer: BasePricer, params: Floats) -> tuple[Floats, Floats]:
+    """Surfaces and Jacobians, these to no more digits than a plan for prices gives."""
+    plan = {"plan": pricer.plan(params)} if hasattr(pricer, "plan") else {}
+    surfaces, slopes = pricer.evaluate(params, gradient=True, **plan)
+    assert slopes is not None
+    return surfaces, slopes
+
+
 class Candidates:
     """Points of the box, with their surfaces and Jacobians.
 
@@ -46,8 +54,10 @@ class Candidates:
         params = space.parameters(z)
         inside = pricer.admissible(params)
         z, params = z[inside], params[inside]
-        surfaces, slopes = pricer.evaluate(params, gradient=True)
-        assert slopes is not None
+        surfaces, slopes = _priced(pricer, params)
+        # Numbers whose squares overflow are no prices.
+        with np.errstate(over="ignore"):
+            surfaces = np.where(np.isfinite(surfaces**2), surfaces, np.nan)
         priced = np.isfinite(surfaces).any(axis=1)
         if not priced.any():
             raise ValueError("no point of the box can be priced; widen bounds.")

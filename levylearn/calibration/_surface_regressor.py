@@ -49,7 +49,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         Parameters that are held fixed, by name.
     n_starts : int or None, default=None
         How many starting points are searched from, unless the first fits exactly; None
-        means 12 for up to five free parameters, 24 for up to eight, and 56 for more.
+        means 16 for up to eight free parameters, and 56 for more.
     n_candidates : int or None, default=None
         Number of points in the market range, and again in the box, from which starting
         points are taken; None means 32 for each free parameter.
