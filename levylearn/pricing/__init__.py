@@ -1,5 +1,7 @@
 """Pricers: transformers from parameters to option surfaces."""
 
 from levylearn.pricing._contour import ContourPricer
+from levylearn.pricing._convergence import convergence_study
+from levylearn.pricing._pide import PIDEPricer
 
-__all__ = ["ContourPricer"]
+__all__ = ["ContourPricer", "PIDEPricer", "convergence_study"]
