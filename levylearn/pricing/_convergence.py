@@ -77,7 +77,9 @@ def convergence_study(pricer: PIDEPricer, params: ArrayLike, refinements: int = 
     sizes = zip(n_space.tolist(), n_time.tolist(), strict=True)
     prices = np.stack(
         [
-            _OnOneGrid(**{**settings, "n_space": space, "n_time": time}).fit(params).transform(params)
+            _OnOneGrid(**{**settings, "n_space": space, "n_time": time})
+            .fit(params)
+            .transform(params)
             for space, time in sizes
         ]
     )

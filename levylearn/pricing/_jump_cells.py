@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ JumpModel = LevyModel | SumModel
 SIGNS = np.array([1.0, -1.0])
 # Beyond the grid, cells double in width this many times.
 _DOUBLINGS = 12
+# exp of more overflows.
+_LARGEST = 700.0
 
 
 def _gauss(n_nodes: int) -> tuple[Floats, Floats]:
@@ -48,6 +51,11 @@ class JumpCells:
     unseen : ndarray of shape (n_samples,)
         The part of the fourth cumulant that the quadrature does not find: nearly one where
         all jumps are of nearly one size, which falls between the nodes.
+    ungrown : ndarray of shape (n_samples,)
+        Growth of the asset, per year, that it does not find: that of jumps so large that
+        doubles do not hold the price.
+    skew : ndarray of shape (n_samples,)
+        Third moment of the jumps that are diffusion to the grid, which has none.
     """
 
     step: Floats
@@ -55,6 +63,8 @@ class JumpCells:
     far: Floats
     beyond: Floats
     unseen: Floats
+    ungrown: Floats
+    skew: Floats
 
     @classmethod
     def measured(cls, model: JumpModel, params: Floats, step: Floats, n_cells: int) -> JumpCells:
@@ -76,28 +86,21 @@ class JumpCells:
         cells : JumpCells
             Their masses.
         """
-        n = len(params)
-        starts = np.arange(n_cells)[:, None]
-        ends = n_cells * 2.0 ** np.arange(_DOUBLINGS)[:, None]
-        nodes = np.concatenate([(starts + _CELL_NODES).ravel(), (ends * (1 + _FAR_NODES)).ravel()])
-        weights = np.concatenate([np.tile(_CELL_WEIGHTS, n_cells), (ends * _FAR_WEIGHTS).ravel()])
+        nodes, weights = _rule(n_cells)
         jumps = (SIGNS[:, None] * nodes).ravel() * step[:, None]
         mass = model.levy_density(jumps, params) * (np.tile(weights, 2) * step[:, None])
-        mass, jumps = mass.reshape(n, 2, -1), jumps.reshape(n, 2, -1)
-        within = np.s_[..., : n_cells * len(_CELL_NODES)]
-        outside = np.s_[..., n_cells * len(_CELL_NODES) :]
-        inner = mass[within].reshape(n, 2, n_cells, -1)
+        jumps, mass = (values.reshape(len(params), 2, -1) for values in (jumps, mass))
+        n_inner = n_cells * len(_CELL_NODES)
+        inner = mass[..., :n_inner].reshape(len(params), 2, n_cells, -1)
         far = inner @ _CELL_NODES
         near = inner.sum(axis=3) - far
         near[..., 0] = far[..., 0] = 0.0
-        size, rate = jumps[outside], mass[outside]
-        # Where exp(y) overflows, the measure of a price that exists has long underflowed.
-        moments = (np.ones_like(size), np.exp(np.minimum(size, 700.0)), size**2)
+        size, rate = jumps[..., n_inner:], mass[..., n_inner:]
+        moments = (np.ones_like(size), np.exp(np.minimum(size, _LARGEST)), size**2)
         beyond = np.stack([(rate * moment).sum(axis=2) for moment in moments])
-        fourth = model.cumulants(1.0, params)[:, 3]
-        found = (mass * jumps**4).sum(axis=(1, 2))
-        unseen = np.abs(found - fourth) / np.where(fourth > 0, fourth, 1.0)
-        return cls(step, near, far, beyond, unseen)
+        small = slice(len(_CELL_NODES))
+        skew = np.abs((mass[..., small] * jumps[..., small] ** 3).sum(axis=(1, 2)))
+        return cls(step, near, far, beyond, *_missed(model, params, jumps, mass), skew)
 
     def coarsened(self) -> JumpCells:
         """Join the cells in pairs.
@@ -111,4 +114,25 @@ class JumpCells:
         shared = (far[..., ::2] + near[..., 1::2]) / 2
         near, far = near[..., ::2] + shared, shared + far[..., 1::2]
         near[..., 0] = far[..., 0] = 0.0
-        return JumpCells(2 * self.step, near, far, self.beyond, self.unseen)
+        return replace(self, step=2 * self.step, near=near, far=far)
+
+
+@cache
+def _rule(n_cells: int) -> tuple[Floats, Floats]:
+    """Nodes and weights over so many cells of width one, and over the doubling ones beyond."""
+    starts = np.arange(n_cells)[:, None]
+    ends = n_cells * 2.0 ** np.arange(_DOUBLINGS)[:, None]
+    nodes = np.concatenate([(starts + _CELL_NODES).ravel(), (ends * (1 + _FAR_NODES)).ravel()])
+    weights = np.concatenate([np.tile(_CELL_WEIGHTS, n_cells), (ends * _FAR_WEIGHTS).ravel()])
+    return nodes, weights
+
+
+def _missed(model: JumpModel, params: Floats, jumps: Floats, mass: Floats) -> tuple[Floats, Floats]:
+    """Compare quadratures with cumulants, of orders to which small jumps do not matter."""
+    mean, variance, _, fourth = model.cumulants(1.0, params).T
+    found = (mass * jumps**4).sum(axis=(1, 2))
+    unseen = np.abs(found - fourth) / np.where(fourth > 0, fourth, 1.0)
+    growth = np.expm1(np.minimum(jumps, _LARGEST)) - jumps - jumps**2 / 2
+    # exp(X) is a martingale: all cumulants over their factorials add up to zero.
+    expected = -mean - variance / 2
+    return unseen, np.abs((mass * growth).sum(axis=(1, 2)) - expected)

@@ -36,6 +36,7 @@ def interpolate(values: Floats, positions: Floats, kink: int) -> Floats:
     first = np.where(
         below >= kink, np.maximum(first, kink), np.minimum(first, kink - _N_POINTS + 1)
     )
+    first = np.clip(first, 0, values.shape[-1] - _N_POINTS)
     place = positions - first
     result = np.zeros_like(positions)
     for i in range(_N_POINTS):

@@ -18,7 +18,7 @@ Complex = NDArray[np.complex128]
 _STAGE = 1 - np.sqrt(0.5)
 
 
-def march(symbol: Complex, source: Floats, maturity: Floats, n_steps: int) -> Floats:
+def march(symbol: Complex, source: Floats, maturity: float, n_steps: int) -> Floats:
     r"""Integrate :math:`w' = Aw + f` from zero, by an implicit Runge-Kutta method.
 
     The operator is diagonal in Fourier space, so that equal steps are powers of one
@@ -26,18 +26,18 @@ def march(symbol: Complex, source: Floats, maturity: Floats, n_steps: int) -> Fl
 
     Parameters
     ----------
-    symbol : complex ndarray of shape (n_samples, n_slices, n_nodes / 2 + 1)
+    symbol : complex ndarray of shape (n_samples, n_nodes / 2 + 1)
         Eigenvalues of the operator A.
-    source : ndarray of shape (n_samples, n_slices, n_nodes)
+    source : ndarray of shape (n_samples, n_nodes)
         The source f.
-    maturity : ndarray of shape (n_slices, 1)
+    maturity : float
         How far to go.
     n_steps : int
         In how many steps.
 
     Returns
     -------
-    values : ndarray of shape (n_samples, n_slices, n_nodes)
+    values : ndarray of shape (n_samples, n_nodes)
         At maturity.
     """
     step = maturity / n_steps
@@ -45,7 +45,7 @@ def march(symbol: Complex, source: Floats, maturity: Floats, n_steps: int) -> Fl
     stages = 1 / (1 - _STAGE * z) ** 2
     factor = (1 + (1 - 2 * _STAGE) * z) * stages
     weight = step * (1 - _STAGE**2 * z) * stages * _geometric_sum(factor, n_steps)[0]
-    return fft.irfft(weight * fft.rfft(source, axis=2), axis=2)
+    return fft.irfft(weight * fft.rfft(source, axis=1), axis=1)
 
 
 def _geometric_sum(factor: Complex, n_terms: int) -> tuple[Complex, Complex]:
@@ -60,9 +60,9 @@ def _geometric_sum(factor: Complex, n_terms: int) -> tuple[Complex, Complex]:
 def march_above(
     symbol: Complex,
     source: Floats,
-    maturity: Floats,
+    maturity: float,
     n_steps: int,
-    obstacle: Callable[[Floats], Floats],
+    obstacle: Callable[[float], Floats],
     rise: Floats,
 ) -> Floats:
     r"""Integrate the same equation where `w` may not fall below an obstacle.
@@ -77,14 +77,14 @@ def march_above(
     symbol, source, maturity, n_steps : as for march
         The equation.
     obstacle : callable
-        ``obstacle(time)``, for `time` of shape ``(n_slices, 1)``, is the least value, of
-        shape ``(n_samples, n_slices, n_nodes)``; zero at time zero.
-    rise : ndarray of shape (n_samples, n_slices, n_nodes)
+        ``obstacle(time)`` is the least value, of shape ``(n_samples, n_nodes)``; zero at
+        time zero.
+    rise : ndarray of shape (n_samples, n_nodes)
         How fast the obstacle rises at time zero.
 
     Returns
     -------
-    values : ndarray of shape (n_samples, n_slices, n_nodes)
+    values : ndarray of shape (n_samples, n_nodes)
         At maturity.
     """
     step = maturity / n_steps
@@ -94,8 +94,8 @@ def march_above(
     lead, known = 1.0, now
     for n in range(1, n_steps + 1):
         inverse = 1 / (lead - step * symbol)
-        values = fft.rfft(known + step * (source + push), axis=2)
-        free = fft.irfft(inverse * values, axis=2) - (step / lead) * push
+        values = fft.rfft(known + step * (source + push), axis=1)
+        free = fft.irfft(inverse * values, axis=1) - (step / lead) * push
         before, now = now, np.maximum(free, obstacle(n * step))
         push = (now - free) * (lead / step)
         lead, known = 1.5, 2 * now - 0.5 * before

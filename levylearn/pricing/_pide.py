@@ -174,8 +174,7 @@ class PIDEPricer(BasePricer):
         return none if self.exercise == "american" else super()._more_than_normalised()
 
     def _chunks(self, n_samples: int, layers: int = 1) -> list[slice]:
-        widest = max(len(puts.maturity) for puts in self._puts)
-        size = max(_CACHE_NUMBERS // (self.n_space * widest), 1)
+        size = max(_CACHE_NUMBERS // self.n_space, 1)
         return [slice(start, start + size) for start in range(0, n_samples, size)]
 
     def _normalised(
@@ -195,12 +194,10 @@ class PIDEPricer(BasePricer):
         return extrapolated(prices)[-1], None
 
     def _normalised_errors(self, params: Floats) -> Floats:
-        """Estimate from two extrapolations, what leaves the grid, and what falls between."""
-        prices, astray, unseen = self._on_grids(params, 3)
+        """Estimate from two extrapolations, and from what the grid does not hold."""
+        prices, lost, _ = self._on_grids(params, 3)
         coarser, finer = extrapolated(prices)
-        deviation = np.sqrt(self.model_.cumulants(1.0, params)[:, 1:2] * self.grid.maturity)
-        between = 0.2 * deviation * np.minimum(unseen, 1.0)[:, None]
-        return np.abs(finer - coarser) + astray + self._put_unit * between
+        return np.abs(finer - coarser) + lost
 
     def _on_grids(self, params: Floats, n_grids: int) -> tuple[Floats, Floats, Floats]:
         """Price on grids, the coarsest first.
@@ -209,32 +206,37 @@ class PIDEPricer(BasePricer):
         -------
         prices : ndarray of shape (n_grids, n_samples, n_quotes)
             Calls, or American options, over discounted forward.
-        astray : ndarray of shape (n_samples, n_quotes)
-            What is lost of them beyond the edges.
+        lost : ndarray of shape (n_samples, n_quotes)
+            What is lost of them, about, between the nodes and beyond the edges.
         unseen : ndarray of shape (n_samples,)
-            What the quadrature has missed of the jumps.
+            The part of the jumps that falls between nodes.
         """
         model = cast(JumpModel, self.model_)
         variance = model.cumulants(1.0, params)[:, 1]
-        deviation = np.sqrt(variance)
         values = np.empty((n_grids, len(params), self.grid.n_quotes))
-        astray = np.empty(values.shape[1:])
-        unseen = np.zeros(len(params))
+        lost, unseen = np.empty(values.shape[1:]), np.zeros(len(params))
         for puts in self._puts:
-            half = puts.reach(deviation) + _REACH * deviation * np.sqrt(puts.maturity.max())
-            cells = JumpCells.measured(model, params, 2 * half / self.n_space, self.n_space // 2)
+            spread = np.sqrt(variance * puts.maturity)
+            step = 2 * (puts.reach(spread) + _REACH * spread) / self.n_space
+            cells = JumpCells.measured(model, params, step, self.n_space // 2)
             unseen = np.maximum(unseen, cells.unseen)
+            # At most, a price loses the time value of the jumps that fall between nodes, the
+            # effect of the skewness of small ones, and the growth of those that are too large.
+            missed = 0.2 * spread * np.minimum(cells.unseen, 1.0)
+            bent = 0.04 * cells.skew / variance
+            grown = puts.maturity * cells.ungrown
             for k in range(n_grids):
                 generator = Generator.of(cells, variance)
                 n_steps = self.n_time // 2**k
-                found, lost = puts.values(generator, deviation, n_steps)
+                found, astray = puts.values(generator, spread, n_steps)
                 values[n_grids - 1 - k][:, puts.quotes] = found
-                astray[:, puts.quotes] = lost
                 cells = cells.coarsened()
+            unit = self._put_unit[puts.quotes]
+            lost[:, puts.quotes] = unit * (astray + (missed + bent)[:, None]) + grown[:, None]
         prices = values * self._put_unit
         if self.exercise == "european":
             prices += 1 - self._put_unit
-        return prices, astray * self._put_unit, unseen
+        return prices, lost, unseen
 
 
 def extrapolated(prices: Floats) -> Floats:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from levylearn.market import OptionGrid
 from levylearn.pricing._generator import Generator
 from levylearn.pricing._lagrange import interpolate
-from levylearn.pricing._layout import Layout
 from levylearn.pricing._march import march, march_above
 
 __all__ = ["Puts", "american_puts", "european_puts"]
@@ -20,15 +19,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Puts:
-    """Options of similar maturities, of which each is a put of strike one.
+    """Options of one maturity, of which each is a put of strike one.
 
     Parameters
     ----------
-    maturity, rate, dividend : ndarray of shape (n_slices, 1)
-        Of each slice.
-    x : ndarray of shape (n_slices, n_strikes)
+    maturity, rate, dividend : float
+        What they have in common.
+    x : ndarray of shape (n_strikes,)
         Logarithm of the underlying over the strike.
-    quotes : ndarray of int of shape (n_slices, n_strikes)
+    quotes : ndarray of int of shape (n_strikes,)
         Which option of the grid each one is.
     is_american : bool
         Whether they may be exercised at any time.
@@ -36,33 +35,31 @@ class Puts:
         Whether they are calls: these are puts on the strike, in units of the asset.
     """
 
-    maturity: Floats
-    rate: Floats
-    dividend: Floats
+    maturity: float
+    rate: float
+    dividend: float
     x: Floats
     quotes: NDArray[np.intp]
     is_american: bool = False
     is_mirrored: bool = False
 
-    def reach(self, deviation: Floats) -> Floats:
+    def reach(self, spread: Floats) -> Floats:
         """How far from zero options are read off.
 
         Parameters
         ----------
-        deviation : ndarray of shape (n_samples,)
-            Standard deviation of the log-return over a year.
+        spread : ndarray of shape (n_samples,)
+            Standard deviation of the log-return.
 
         Returns
         -------
         reach : ndarray of shape (n_samples,)
             In log-moneyness, with the way that the frame goes and the drift of the rates.
         """
-        drift = np.abs(self.maturity * (self.rate - self.dividend)).max()
-        return np.abs(self.x).max() + drift + np.sqrt(self.maturity.max()) * deviation
+        drift = abs(self.rate - self.dividend) * self.maturity
+        return np.abs(self.x).max() + drift + spread
 
-    def values(
-        self, generator: Generator, deviation: Floats, n_steps: int
-    ) -> tuple[Floats, Floats]:
+    def values(self, generator: Generator, spread: Floats, n_steps: int) -> tuple[Floats, Floats]:
         r"""Price them.
 
         Solved for is the time value, over the payoff :math:`(1 - e^x)^+`, which falls to zero
@@ -74,49 +71,45 @@ class Puts:
         ----------
         generator : Generator
             The process, on a grid for each parameter set.
-        deviation : ndarray of shape (n_samples,)
-            Standard deviation of the log-return over a year.
+        spread : ndarray of shape (n_samples,)
+            Standard deviation of the log-return.
         n_steps : int
-            Time steps to each maturity.
+            Time steps to maturity.
 
         Returns
         -------
-        values : ndarray of shape (n_samples, n_slices, n_strikes)
+        values : ndarray of shape (n_samples, n_strikes)
             In units of the strike.
-        astray : ndarray of shape (n_samples, n_slices, 1)
+        astray : ndarray of shape (n_samples, 1)
             What is lost of them, about, by jumps that leave the grid.
         """
         generator = generator.mirrored() if self.is_mirrored else generator
-        drift = generator.drift[:, None] + self.rate - self.dividend
-        spread = deviation[:, None, None] * np.sqrt(self.maturity)
-        way = spread * np.tanh(drift * self.maturity / spread)
+        drift = generator.drift + (self.rate - self.dividend)
+        way = spread[:, None] * np.tanh(drift * self.maturity / spread[:, None])
         velocity = way / self.maturity
         rest = drift - velocity
-        symbol = generator.symbol()[:, None] + rest * generator.symbol_of_drift()[:, None]
-        growth = np.exp(generator.x)[:, None]
+        growth = np.exp(generator.x)
         payoff = np.maximum(1 - growth, 0.0)
-        source = (
-            generator.source()[:, None]
-            + rest * generator.source_of_drift()[:, None]
-            - self.rate * payoff
-        )
-        problem = symbol - self.rate, source, self.maturity, n_steps
+        symbol = generator.symbol() + rest * generator.symbol_of_drift() - self.rate
+        source = generator.source() + rest * generator.source_of_drift() - self.rate * payoff
+        problem = symbol, source, self.maturity, n_steps
         if self.is_american:
             rise = velocity * np.where(growth < 1, growth, 0.0)
 
-            def obstacle(time: Floats) -> Floats:
+            def obstacle(time: float) -> Floats:
                 return np.maximum(1 - growth * np.exp(-velocity * time), 0.0) - payoff
 
             time_value = march_above(*problem, obstacle, rise)
         else:
             time_value = march(*problem)
         at = self.x + way
-        positions = generator.half + at / generator.step[:, None]
-        values = interpolate(time_value, positions, generator.half)
-        edges = np.abs(time_value[..., [-1, 0]])
-        leaving = generator.leaving[0][:, None]
-        astray = self.maturity * (leaving * edges).sum(axis=2, keepdims=True)
-        return values + np.maximum(-np.expm1(at), 0.0), astray
+        values = interpolate(time_value, generator.half + at / generator.step, generator.half)
+        # Jumps that take an option from where it is read off across an edge come back on the
+        # other side, or are lost.
+        far = np.abs(generator.x) >= -generator.x[:, :1] - np.abs(at).max(axis=1, keepdims=True)
+        rate = (generator.rates * far).sum(axis=1) + generator.leaving[0].sum(axis=1)
+        astray = self.maturity * rate * np.abs(time_value * far).max(axis=1)
+        return values + np.maximum(-np.expm1(at), 0.0), astray[:, None]
 
 
 def european_puts(grid: OptionGrid) -> list[Puts]:
@@ -132,10 +125,9 @@ def european_puts(grid: OptionGrid) -> list[Puts]:
     puts : list of Puts
         Calls too: their time value is that of the put.
     """
-    layout = Layout(grid)
     return [
-        Puts(layout.maturities[band, None], *_no_rates(band), layout.k[band], layout.quotes[band])
-        for band in layout.bands
+        Puts(maturity, 0.0, 0.0, -grid.log_moneyness[quotes], quotes)
+        for maturity, quotes in grid.slices
     ]
 
 
@@ -150,32 +142,16 @@ def american_puts(grid: OptionGrid) -> list[Puts]:
     Returns
     -------
     puts : list of Puts
-        The slices of each type.
+        One for each maturity and type.
     """
-    return [
-        puts
-        for is_call in (False, True)
-        if np.any(grid.is_call == is_call)
-        for puts in _american_puts(grid, is_call)
-    ]
-
-
-def _no_rates(band: slice) -> tuple[Floats, Floats]:
-    zero = np.zeros((band.stop - band.start, 1))
-    return zero, zero
-
-
-def _american_puts(grid: OptionGrid, is_call: bool) -> list[Puts]:
-    options = np.flatnonzero(grid.is_call == is_call)
-    part = grid.take(options)
-    layout = Layout(part)
     result = []
-    for band in layout.bands:
-        quotes = layout.quotes[band]
-        x = np.log(part.spot / part.strike[quotes])
-        rate, dividend = part.rate[quotes[:, :1]], part.dividend[quotes[:, :1]]
-        if is_call:
-            x, rate, dividend = -x, dividend, rate
-        maturity = layout.maturities[band, None]
-        result.append(Puts(maturity, rate, dividend, x, options[quotes], True, is_call))
+    for maturity, quotes in grid.slices:
+        for is_call in (False, True):
+            chosen = quotes[grid.is_call[quotes] == is_call]
+            if chosen.size:
+                x = np.log(grid.spot / grid.strike[chosen])
+                rate, dividend = grid.rate[chosen[0]], grid.dividend[chosen[0]]
+                if is_call:
+                    x, rate, dividend = -x, dividend, rate
+                result.append(Puts(maturity, rate, dividend, x, chosen, True, is_call))
     return result
