@@ -10,6 +10,8 @@ __all__ = ["interpolate"]
 Floats = NDArray[np.float64]
 
 _N_POINTS = 6
+_POINTS = np.arange(_N_POINTS)
+_SCALES = 1 / np.array([np.prod(i - np.delete(_POINTS, i)) for i in _POINTS])
 
 
 def interpolate(values: Floats, positions: Floats, kink: int) -> Floats:
@@ -37,10 +39,11 @@ def interpolate(values: Floats, positions: Floats, kink: int) -> Floats:
         below >= kink, np.maximum(first, kink), np.minimum(first, kink - _N_POINTS + 1)
     )
     first = np.clip(first, 0, values.shape[-1] - _N_POINTS)
-    place = positions - first
-    result = np.zeros_like(positions)
-    for i in range(_N_POINTS):
-        others = [j for j in range(_N_POINTS) if j != i]
-        weight = np.prod([(place - j) / (i - j) for j in others], axis=0)
-        result += weight * np.take_along_axis(values, first + i, axis=-1)
-    return result
+    nodes = first[..., None] + _POINTS
+    gaps = positions[..., None] - nodes
+    # Products of all the gaps but one: those before it, and those after it.
+    one = np.ones_like(gaps[..., :1])
+    before = np.cumprod(np.concatenate([one, gaps[..., :-1]], axis=-1), axis=-1)
+    after = np.cumprod(np.concatenate([one, gaps[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    taken = np.take_along_axis(values[..., None, :], nodes, axis=-1)
+    return (taken * before * after * _SCALES).sum(axis=-1)

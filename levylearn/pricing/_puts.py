@@ -104,12 +104,19 @@ class Puts:
             time_value = march(*problem)
         at = self.x + way
         values = interpolate(time_value, generator.half + at / generator.step, generator.half)
-        # Jumps that take an option from where it is read off across an edge come back on the
-        # other side, or are lost.
-        far = np.abs(generator.x) >= -generator.x[:, :1] - np.abs(at).max(axis=1, keepdims=True)
-        rate = (generator.rates * far).sum(axis=1) + generator.leaving[0].sum(axis=1)
-        astray = self.maturity * rate * np.abs(time_value * far).max(axis=1)
-        return values + np.maximum(-np.expm1(at), 0.0), astray[:, None]
+        room = -generator.x[:, :1] - np.abs(at).max(axis=1, keepdims=True)
+        astray = self.maturity * _loss_rate(generator, time_value, room)
+        return values + np.maximum(-np.expm1(at), 0.0), astray
+
+
+def _loss_rate(generator: Generator, time_value: Floats, room: Floats) -> Floats:
+    """Time value per year that jumps longer than the room to the edges can lose, or gain.
+
+    What jumps across an edge is lost, or comes back from the other side.
+    """
+    far = np.abs(generator.x) >= room
+    rate = (generator.rates * far).sum(axis=1) + generator.leaving[0].sum(axis=1)
+    return (rate * np.abs(time_value * far).max(axis=1))[:, None]
 
 
 def european_puts(grid: OptionGrid) -> list[Puts]:
