@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from levylearn.pricing._pide import PIDEPricer, extrapolated
@@ -16,7 +18,13 @@ __all__ = ["convergence_study"]
 class _OnOneGrid(PIDEPricer):
     """Prices that are not extrapolated."""
 
+    _parameter_constraints: dict[str, list[Any]] = {
+        **PIDEPricer._parameter_constraints,
+        "n_space": [Integral],
+        "n_time": [Integral],
+    }
     _n_grids = 1
+    _multiples: ClassVar[dict[str, int]] = {}
 
 
 def convergence_study(pricer: PIDEPricer, params: ArrayLike, refinements: int = 4) -> Bunch:
@@ -70,7 +78,7 @@ def convergence_study(pricer: PIDEPricer, params: ArrayLike, refinements: int = 
     """
     if refinements < 2:
         raise ValueError(f"refinements must be 2 or more; got {refinements}.")
-    settings: dict[str, Any] = pricer.get_params(deep=False)
+    settings: dict[str, Any] = clone(pricer).fit(params).get_params(deep=False)
     n_space, n_time = (
         settings[name] // 2 * 2 ** np.arange(refinements + 1) for name in ("n_space", "n_time")
     )

@@ -123,19 +123,16 @@ class Generator:
         and what the put loses by the growth of exp(x), which is the drift.
         """
         half, growth = self.half, np.exp(self.x)
-        tilted = self.rates * growth
-        up, down = 0, 1
-        # Jumps by fewer than -i steps, and by more than i.
-        below = [np.cumsum(values, axis=1) for values in (self.rates, tilted)]
-        above = [np.cumsum(values[:, ::-1], axis=1)[:, ::-1] for values in (self.rates, tilted)]
-        below = [part + lost[:, down, None] for part, lost in zip(below, self.leaving, strict=True)]
-        above = [part + lost[:, up, None] for part, lost in zip(above, self.leaving, strict=True)]
+        # Sums over the jumps from one edge, of their rates and of what they make of the asset.
+        sums = list(zip((self.rates, self.rates * growth), self.leaving, strict=True))
+        below = [np.cumsum(rates, axis=1) + leaving[:, 1:] for rates, leaving in sums]
+        above = [np.cumsum(rates[:, ::-1], axis=1) + leaving[:, :1] for rates, leaving in sums]
         source = np.empty_like(growth)
-        at = slice(half - 1, None, -1)
-        source[:, half:] = below[0][:, at] - growth[:, half:] * below[1][:, at]
-        at = slice(None, half, -1)
-        source[:, 1:half] = growth[:, 1:half] * above[1][:, at] - above[0][:, at]
-        source[:, 0] = growth[:, 0] * self.leaving[1, :, up] - self.leaving[0, :, up]
+        farther = slice(half - 1, None, -1)
+        source[:, half:] = below[0][:, farther] - growth[:, half:] * below[1][:, farther]
+        farther = slice(half - 1)
+        source[:, 1:half] = growth[:, 1:half] * above[1][:, farther] - above[0][:, farther]
+        source[:, 0] = growth[:, 0] * self.leaving[1, :, 0] - self.leaving[0, :, 0]
         source[:, :half] += self.drift * growth[:, :half]
         return source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 # Standard deviations of the log-return on either side of the farthest strike.
 _REACH = 10.0
+# The largest standard deviation that the grid is made for: exp(x) must not overflow on it.
+_WIDEST = 15.0
 # Numbers in the arrays of a march, few enough to stay in a processor's cache.
 _CACHE_NUMBERS = 2**16
 # Share of the fourth cumulant that the grid may miss without a warning.
@@ -108,10 +110,10 @@ class PIDEPricer(BasePricer):
     >>> grid = OptionGrid(strikes=[90, 100, 110], maturities=[1.0], rate=0.1, option_type="put")
     >>> params = np.array([[0.12, 0.2, -0.14]])
     >>> PIDEPricer("variance_gamma", grid).fit(params).transform(params).round(3)
-    array([[0.535, 1.854, 5.074]])
+    array([[0.535, 1.854, 4.962]])
     >>> american = PIDEPricer("variance_gamma", grid, exercise="american").fit(params)
     >>> american.transform(params).round(3)
-    array([[ 0.801,  2.957, 10.   ]])
+    array([[ 0.801,  3.028, 10.   ]])
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -121,8 +123,10 @@ class PIDEPricer(BasePricer):
         "n_time": [Interval(Integral, 8, None, closed="left")],
     }
 
-    # Prices are those of the finest grid, extrapolated from so many.
+    # Prices are extrapolated from so many grids, and one more for the error halves the steps
+    # twice; cells go in pairs besides.
     _n_grids = 2
+    _multiples: ClassVar[dict[str, int]] = {"n_space": 8, "n_time": 4}
 
     def __init__(
         self,
@@ -163,7 +167,7 @@ class PIDEPricer(BasePricer):
                 "output='implied_vol' needs exercise='european': Black's formula does not price "
                 "American options; choose 'price' or 'forward_price'."
             )
-        for name, factor in (("n_space", 8), ("n_time", 4)):
+        for name, factor in self._multiples.items():
             value = getattr(self, name)
             if value % factor:
                 raise ValueError(f"{name} must be a multiple of {factor}; got {value}.")
@@ -185,8 +189,8 @@ class PIDEPricer(BasePricer):
         if lost.size:
             row = ", ".join(map("{}={:g}".format, self.model_.parameter_names, params[lost[0]]))
             warnings.warn(
-                f"The jumps of {self.model_.name!r} with {row} are so nearly of one size that "
-                f"they fall between the nodes of n_space={self.n_space}: expect the error that "
+                f"The jumps of {self.model_.name!r} with {row} are too nearly of one size for "
+                f"n_space={self.n_space}, and fall between the nodes: expect the error that "
                 f"error_estimate tells.",
                 AccuracyWarning,
                 stacklevel=4,
@@ -216,7 +220,7 @@ class PIDEPricer(BasePricer):
         values = np.empty((n_grids, len(params), self.grid.n_quotes))
         lost, unseen = np.empty(values.shape[1:]), np.zeros(len(params))
         for puts in self._puts:
-            spread = np.sqrt(variance * puts.maturity)
+            spread = np.minimum(np.sqrt(variance * puts.maturity), _WIDEST)
             step = 2 * (puts.reach(spread) + _REACH * spread) / self.n_space
             cells = JumpCells.measured(model, params, step, self.n_space // 2)
             unseen = np.maximum(unseen, cells.unseen)

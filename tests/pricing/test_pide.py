@@ -108,6 +108,23 @@ def test_jumps_of_nearly_one_size():
     assert np.all(errors[1] > 0.1)
 
 
+def test_corner_of_the_calibration_box():
+    """Jumps of enormous mean size: prices of no use, and an estimate that says so."""
+    params = np.array([[0.2, 50.0, 0.5, 1.01, 0.02]])
+    pricer = PIDEPricer("kou", GRID).fit(params)
+    prices, errors = pricer.transform(params), pricer.error_estimate(params)
+    exact = ContourPricer("kou", GRID).fit(params).transform(params)
+    assert np.all(errors >= 0.1 * np.abs(prices - exact))
+
+
+def test_smallest_grid():
+    params = sets("cgmy")
+    pricer = fitted("cgmy", n_space=64, n_time=8)
+    true = np.abs(pricer.transform(params) - fitted("cgmy").transform(params))
+    assert np.all(pricer.error_estimate(params) >= 0.1 * true)
+    assert convergence_study(pricer, params, 2).n_space[0] == 32
+
+
 # -- order ---------------------------------------------------------------------------
 
 ORDERS = {
