@@ -9,7 +9,7 @@ import pytest
 from levylearn import base
 from levylearn.exceptions import AccuracyWarning
 from levylearn.market import OptionGrid
-from levylearn.models import get_model
+from levylearn.models import CGMY, BlackScholes, SumModel, get_model
 from levylearn.pricing import ContourPricer, PIDEPricer, convergence_study
 from levylearn.testing import check_pricer
 from levylearn.testing._common import sample_parameters
@@ -106,6 +106,20 @@ def test_jumps_of_nearly_one_size():
     assert np.all(errors[0] < 1e-4)
     assert np.all(errors[1] > np.abs(prices - exact)[1])
     assert np.all(errors[1] > 0.1)
+
+
+def test_plug_in():
+    """Jumps of infinite activity and a Brownian motion, which no built-in model has together."""
+
+    class Both(SumModel):
+        name = "both"
+        parts = (BlackScholes(), CGMY())
+        parameters = BlackScholes.parameters + CGMY.parameters
+
+    params = np.array([[0.15, 0.1, 5.0, 10.0, 0.8]])
+    found = PIDEPricer(Both(), GRID).fit(params).transform(params)
+    exact = ContourPricer(Both(), GRID).fit(params).transform(params)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-4)
 
 
 def test_corner_of_the_calibration_box():
