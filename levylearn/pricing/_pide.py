@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from typing import Any, ClassVar, cast
 
@@ -10,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levylearn.base import BasePricer
-from levylearn.exceptions import AccuracyWarning
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel, get_model, list_models
 from levylearn.pricing._generator import Generator
@@ -28,8 +26,6 @@ _REACH = 10.0
 _WIDEST = 15.0
 # Numbers in the arrays of a march, few enough to stay in a processor's cache.
 _CACHE_NUMBERS = 2**16
-# Share of the fourth cumulant that the grid may miss without a warning.
-_UNSEEN = 0.01
 
 
 class PIDEPricer(BasePricer):
@@ -48,7 +44,8 @@ class PIDEPricer(BasePricer):
     preserves the variance, everything implicitly, because the Fourier transform solves with
     all of the operator at once. One march gives all strikes of a maturity. American options
     add an obstacle, by operator splitting. Two grids, one of twice the steps of the other,
-    are extrapolated; a third one tells the error.
+    are extrapolated; :meth:`error_estimate` asks a third one. It is large where jumps are all
+    of nearly one size, which has no density and falls between the nodes.
 
     It prices Lévy models that have a density of jumps
     (:meth:`levylearn.models.LevyModel.levy_density`): of the built-in ones, all that are not
@@ -184,26 +181,15 @@ class PIDEPricer(BasePricer):
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, None]:
-        prices, _, unseen = self._on_grids(params, self._n_grids)
-        lost = np.flatnonzero(unseen > _UNSEEN)
-        if lost.size:
-            row = ", ".join(map("{}={:g}".format, self.model_.parameter_names, params[lost[0]]))
-            warnings.warn(
-                f"The jumps of {self.model_.name!r} with {row} are too nearly of one size for "
-                f"n_space={self.n_space}, and fall between the nodes: expect the error that "
-                f"error_estimate tells.",
-                AccuracyWarning,
-                stacklevel=4,
-            )
-        return extrapolated(prices)[-1], None
+        return extrapolated(self._on_grids(params, self._n_grids)[0])[-1], None
 
     def _normalised_errors(self, params: Floats) -> Floats:
         """Estimate from two extrapolations, and from what the grid does not hold."""
-        prices, lost, _ = self._on_grids(params, 3)
+        prices, lost = self._on_grids(params, 3)
         coarser, finer = extrapolated(prices)
         return np.abs(finer - coarser) + lost
 
-    def _on_grids(self, params: Floats, n_grids: int) -> tuple[Floats, Floats, Floats]:
+    def _on_grids(self, params: Floats, n_grids: int) -> tuple[Floats, Floats]:
         """Price on grids, the coarsest first.
 
         Returns
@@ -212,18 +198,15 @@ class PIDEPricer(BasePricer):
             Calls, or American options, over discounted forward.
         lost : ndarray of shape (n_samples, n_quotes)
             What is lost of them, about, between the nodes and beyond the edges.
-        unseen : ndarray of shape (n_samples,)
-            The part of the jumps that falls between nodes.
         """
         model = cast(JumpModel, self.model_)
         variance = model.cumulants(1.0, params)[:, 1]
         values = np.empty((n_grids, len(params), self.grid.n_quotes))
-        lost, unseen = np.empty(values.shape[1:]), np.zeros(len(params))
+        lost = np.empty(values.shape[1:])
         for puts in self._puts:
             spread = np.minimum(np.sqrt(variance * puts.maturity), _WIDEST)
             step = 2 * (puts.reach(spread) + _REACH * spread) / self.n_space
             cells = JumpCells.measured(model, params, step, self.n_space // 2)
-            unseen = np.maximum(unseen, cells.unseen)
             # At most, a price loses the time value of the jumps that fall between nodes, the
             # effect of the skewness of small ones, and the growth of those that are too large.
             missed = 0.2 * spread * np.minimum(cells.unseen, 1.0)
@@ -240,7 +223,7 @@ class PIDEPricer(BasePricer):
         prices = values * self._put_unit
         if self.exercise == "european":
             prices += 1 - self._put_unit
-        return prices, lost, unseen
+        return prices, lost
 
 
 def extrapolated(prices: Floats) -> Floats:
