@@ -83,6 +83,11 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """Estimated absolute errors of `_normalised`, of shape (n, m)."""
         raise NotImplementedError(f"{type(self).__name__} has no error estimate.")
 
+    def _more_than_normalised(self) -> Floats:
+        """What each option is worth more than `_normalised` says: of puts, by parity."""
+        grid = self.grid
+        return np.where(grid.is_call, 0.0, grid.strike / grid.forward - 1)
+
     def _prepare(self) -> None:
         """Compute, in `fit`, what depends on the hyper-parameters alone."""
 
@@ -112,8 +117,8 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         X = validate_data(self, X, dtype=np.float64)
         self._check_columns()
         grid = self.grid
-        # A put is the call and so much; a price is so much of what is normalised.
-        self._parity = np.where(grid.is_call, 0.0, grid.strike / grid.forward - 1)
+        # An option is what is normalised and so much; a price is so much of that.
+        self._parity = self._more_than_normalised()
         self._unit = grid.discount * grid.forward if self.output == "price" else 1.0
         self._prepare()
         return self

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,6 +72,11 @@ class CharacteristicModel(ABC):
     @property
     def has_stationary_increments(self) -> bool:
         """Whether the log characteristic function is proportional to maturity."""
+        return False
+
+    @property
+    def has_levy_density(self) -> bool:
+        """Whether the jumps are known by their sizes, as an integro-differential equation asks."""
         return False
 
     @abstractmethod
@@ -307,12 +312,25 @@ class _KernelModel(CharacteristicModel):
 class LevyModel(_KernelModel):
     r"""A Lévy process: :math:`\log\varphi_T(u) = T\,\psi(u)`.
 
-    A subclass defines :meth:`exponent` and :meth:`cumulant_rates`.
+    A subclass defines :meth:`exponent` and :meth:`cumulant_rates`. With
+    :meth:`levy_density` as well, and :meth:`gaussian_variance` unless it is zero,
+    :class:`levylearn.pricing.PIDEPricer` prices it, American options too. The two are its
+    Lévy measure and its Brownian part,
+
+    .. math::
+        \psi(u) = -\tfrac12\sigma^2(u^2 + iu)
+        + \int \left(e^{iuy} - 1 - iu(e^y - 1)\right)\nu(y)\,dy ,
+
+    where the last term is the drift that makes the price a martingale.
     """
 
     @property
     def has_stationary_increments(self) -> bool:
         return True
+
+    @property
+    def has_levy_density(self) -> bool:
+        return type(self).levy_density is not LevyModel.levy_density
 
     @abstractmethod
     def exponent(self, u: Array, params: Array, gradient: bool = False) -> Slice:
@@ -350,6 +368,44 @@ class LevyModel(_KernelModel):
             Mean, variance, third and fourth cumulant of the return over one year.
         """
 
+    def gaussian_variance(self, params: Array) -> Array:
+        r"""Variance of the Brownian part per year.
+
+        Parameters
+        ----------
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        variance : array of shape (n_samples,)
+            :math:`\sigma^2`, zero unless the model says otherwise.
+        """
+        return array_namespace(params).zeros_like(params[:, 0])
+
+    def levy_density(self, x: Array, params: Array) -> Array:
+        r"""Density of the jumps: how many of each log-size are expected in a year.
+
+        Parameters
+        ----------
+        x : array of shape (m,) or (n_samples, m)
+            Sizes, none of them zero, common to all parameter sets or not.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        density : array of shape (n_samples, m)
+            :math:`\nu(x)`. It may be infinite in total, as long as
+            :math:`\int \min(1, x^2)\,\nu(x)\,dx` is not.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model does not have it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no levy_density.")
+
     def log_cf_rate(self, u: Array, maturity: Any, params: Array) -> Array:
         return self.exponent(u, params)[0]
 
@@ -381,6 +437,10 @@ class SumModel(_KernelModel):
     def has_stationary_increments(self) -> bool:
         return all(part.has_stationary_increments for part in self.parts)
 
+    @property
+    def has_levy_density(self) -> bool:
+        return all(part.has_levy_density for part in self.parts)
+
     def _split(self, params: Array) -> list[tuple[CharacteristicModel, Array]]:
         ends = np.cumsum([part.n_params for part in self.parts])
         starts = ends - [part.n_params for part in self.parts]
@@ -408,6 +468,45 @@ class SumModel(_KernelModel):
     def cumulants(self, maturity: float, params: Array) -> Array:
         first, *others = (part.cumulants(maturity, cols) for part, cols in self._split(params))
         return sum(others, start=first)
+
+    def gaussian_variance(self, params: Array) -> Array:
+        """Variance of the Brownian parts per year, if all parts are Lévy processes.
+
+        Parameters
+        ----------
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        variance : array of shape (n_samples,)
+            The sum over the parts.
+        """
+        first, *others = (part.gaussian_variance(cols) for part, cols in self._levy_parts(params))
+        return sum(others, start=first)
+
+    def levy_density(self, x: Array, params: Array) -> Array:
+        """Density of the jumps of all parts, if these are Lévy processes.
+
+        Parameters
+        ----------
+        x : array of shape (m,) or (n_samples, m)
+            Sizes, none of them zero, common to all parameter sets or not.
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        density : array of shape (n_samples, m)
+            The sum over the parts, as of :meth:`LevyModel.levy_density`.
+        """
+        first, *others = (part.levy_density(x, cols) for part, cols in self._levy_parts(params))
+        return sum(others, start=first)
+
+    def _levy_parts(self, params: Array) -> list[tuple[LevyModel, Array]]:
+        if not self.has_levy_density:
+            raise NotImplementedError(f"{type(self).__name__} is no sum of Lévy processes.")
+        return [(cast(LevyModel, part), columns) for part, columns in self._split(params)]
 
     def joint_constraint(self, params: Array) -> tuple[Array, str]:
         margins, texts = zip(

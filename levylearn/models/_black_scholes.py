@@ -57,3 +57,9 @@ class BlackScholes(LevyModel):
         variance = params[:, 0] ** 2
         none = xp.zeros_like(variance)
         return [-variance / 2, variance, none, none]
+
+    def gaussian_variance(self, params: Array) -> Array:
+        return params[:, 0] ** 2
+
+    def levy_density(self, x: Array, params: Array) -> Array:
+        return 0.0 * (x + params[:, :1])

@@ -113,6 +113,12 @@ class CGMY(LevyModel):
             rates.append(C * _elementwise(gamma, k - Y) * tails)
         return [rate[:, 0] for rate in rates]
 
+    def levy_density(self, x: Array, params: Array) -> Array:
+        xp = array_namespace(x, params)
+        C, G, M, Y = columns(params)
+        size = xp.abs(x)
+        return C * xp.exp(-xp.where(x > 0, M, G) * size - (1 + Y) * xp.log(size))
+
 
 def _one_side(
     z: Array, sign: int, decay: Array, Y: Array, gradient: bool

@@ -54,6 +54,8 @@ def _derivative(
     slope = 0.0
     for offset in sorted(set(_CENTRAL) | set(_FORWARD)):
         weight = np.where(central, _CENTRAL.get(offset, 0.0), _FORWARD.get(offset, 0.0))
+        if not weight.any():
+            continue
         moved = params.copy()
         # Rows that do not use this offset stay at the point itself, inside the domain.
         moved[:, j] = values + np.where(weight != 0, offset * step, 0.0)

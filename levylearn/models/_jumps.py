@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from levylearn.models._base import LevyModel, Slice, columns
@@ -79,6 +80,14 @@ class GaussianJumps(LevyModel):
             lam * (m2**2 + 6 * m2 * s2 + 3 * s2**2),
         ]
 
+    def levy_density(self, x: Array, params: Array) -> Array:
+        """Density of the jumps; zero for jumps that are all of one size, which have none."""
+        xp = array_namespace(x, params)
+        lam, muj, sigmaj = columns(params)
+        width = xp.where(sigmaj > 0, sigmaj, 1.0)
+        density = xp.exp(-0.5 * ((x - muj) / width) ** 2) / (math.sqrt(2 * math.pi) * width)
+        return xp.where(sigmaj > 0, lam * density, 0.0)
+
 
 class DoubleExponentialJumps(LevyModel):
     r"""Jumps up with rate :math:`\eta_1` (probability `p`), down with rate :math:`\eta_2`."""
@@ -143,3 +152,10 @@ class DoubleExponentialJumps(LevyModel):
             6 * lam * (p / eta1**3 - q / eta2**3),
             24 * lam * (p / eta1**4 + q / eta2**4),
         ]
+
+    def levy_density(self, x: Array, params: Array) -> Array:
+        xp = array_namespace(x, params)
+        lam, p, eta1, eta2 = columns(params)
+        up = x > 0
+        decay = xp.where(up, eta1, eta2)
+        return lam * xp.where(up, p, 1 - p) * decay * xp.exp(-decay * xp.abs(x))

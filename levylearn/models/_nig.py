@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from scipy.special import kve
+
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._complex import sqrt
 from levylearn.models._namespace import array_namespace
@@ -101,6 +104,14 @@ class NIG(LevyModel):
             3 * delta * beta * a2 / s0**5,
             3 * delta * a2 * (a2 + 4 * b2) / s0**7,
         ]
+
+    def levy_density(self, x: Array, params: Array) -> Array:
+        xp = array_namespace(x, params)
+        alpha, beta, delta = columns(params)
+        reach = alpha * xp.abs(x)
+        # kve is the Bessel function with its decay divided out.
+        bessel = xp.asarray(kve(1, np.asarray(reach)), dtype=reach.dtype)
+        return (delta / np.pi) * alpha * bessel * xp.exp(beta * x - reach) / xp.abs(x)
 
     def joint_constraint(self, params: Array) -> tuple[Array, str]:
         xp = array_namespace(params)

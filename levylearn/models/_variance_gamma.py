@@ -100,6 +100,15 @@ class VarianceGamma(LevyModel):
             3 * nu * (s2**2 + 4 * nu * s2 * t2 + 2 * nu**2 * t2**2),
         ]
 
+    def levy_density(self, x: Array, params: Array) -> Array:
+        xp = array_namespace(x, params)
+        sigma, nu, theta = columns(params)
+        root = xp.sqrt(theta**2 + 2 * sigma**2 / nu)
+        # Decay with and against the drift; the first without the difference of like numbers.
+        along, against = (2 / nu) / (root + xp.abs(theta)), (root + xp.abs(theta)) / sigma**2
+        size = xp.abs(x)
+        return xp.exp(-xp.where(x * theta > 0, along, against) * size) / (nu * size)
+
     def joint_constraint(self, params: Array) -> tuple[Array, str]:
         sigma, nu, theta = params[:, 0], params[:, 1], params[:, 2]
         return 1 - nu * (theta + sigma**2 / 2), "nu * (theta + sigma**2 / 2) < 1"

@@ -1,6 +1,8 @@
 """Pricers: transformers from parameters to option surfaces."""
 
 from levylearn.pricing._contour import ContourPricer
+from levylearn.pricing._convergence import convergence_study
 from levylearn.pricing._greeks import GreeksTransformer
+from levylearn.pricing._pide import PIDEPricer
 
-__all__ = ["ContourPricer", "GreeksTransformer"]
+__all__ = ["ContourPricer", "GreeksTransformer", "PIDEPricer", "convergence_study"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.stats
 
-from levylearn.models import CharacteristicModel
+from levylearn.models import CharacteristicModel, LevyModel, SumModel
 from levylearn.models._base import _cauchy_cumulants
 from levylearn.models._differences import derivatives, slope_at
 from levylearn.testing._common import Contract, Floats, is_stable_repr, sample_parameters
@@ -47,7 +47,8 @@ def check_model(model: CharacteristicModel, *, random_state: Any = 0) -> None:
     log characteristic function vanishes at 0 and, as the forward is a martingale,
     at -i; that it belongs to a real random variable; that it is analytic and
     without jumps on the bent lines prices are integrated along; gradient and
-    cumulants against it; refusal of bad parameters; copies, pickles and the repr.
+    cumulants against it, and the Lévy density against the cumulants, if there is one;
+    refusal of bad parameters; copies, pickles and the repr.
 
     Parameters
     ----------
@@ -322,6 +323,30 @@ def _cumulants_agree(case: _ModelContract) -> None:
         case.require_close(f"cumulants at {maturity:g}", found, expected, 1e-6 * scale)
 
 
+def _levy_density_agrees(case: _ModelContract) -> None:
+    """A Lévy density, if there is one, has the cumulants of the model."""
+    model, params = case.model, case.params
+    if not isinstance(model, LevyModel | SumModel) or not model.has_levy_density:
+        return
+    cumulants = model.cumulants(1.0, params)
+    variance = model.gaussian_variance(params)
+    case.require_shape("gaussian_variance", variance, (len(params),), "f")
+    within = (variance >= 0) & (variance <= cumulants[:, 1] * (1 + 1e-12))
+    case.require(np.all(within), "The Brownian part is not between zero and the variance.")
+    # The third and fourth moment of the jumps: their size runs over powers of e.
+    step = 1 / 64
+    size = np.exp(np.arange(-25, 8, step))
+    found = np.zeros((len(params), 2))
+    for jumps in (size, -size):
+        density = model.levy_density(jumps, params)
+        case.require_shape("levy_density", density, (len(params), len(jumps)), "f")
+        case.require(np.all(density >= 0), "A density is negative, or NaN.")
+        moments = (density * size * step)[:, None, :] * np.stack([jumps**3, jumps**4])
+        found += moments.sum(axis=2)
+    scale = np.abs(cumulants[:, 2:]) + 1e-3 * cumulants[:, 1:2] ** np.array([1.5, 2.0])
+    case.require_close("moments of the density", found, cumulants[:, 2:], 1e-6 * scale)
+
+
 def _refuses_wrong_shapes(case: _ModelContract) -> None:
     """Parameter arrays of the wrong shape are refused, with the columns named."""
     params = case.params
@@ -372,6 +397,7 @@ _RULES = (
     _gradient_agrees,
     _rate_agrees,
     _cumulants_agree,
+    _levy_density_agrees,
     _refuses_wrong_shapes,
     _refuses_values,
     _is_a_value,

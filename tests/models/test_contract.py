@@ -5,7 +5,14 @@ import copy
 import numpy as np
 import pytest
 
-from levylearn.models import CharacteristicModel, Heston, Parameter, get_model, list_models
+from levylearn.models import (
+    CharacteristicModel,
+    Heston,
+    Parameter,
+    VarianceGamma,
+    get_model,
+    list_models,
+)
 from levylearn.testing import check_model
 from tests.models._meixner import Meixner
 
@@ -152,6 +159,20 @@ class Nameless(Meixner):
         return object.__repr__(self)
 
 
+class Jumpy(VarianceGamma):
+    """A few jumps too many."""
+
+    def levy_density(self, x, params):
+        return 1.001 * super().levy_density(x, params)
+
+
+class Diffuse(VarianceGamma):
+    """A Brownian part that the exponent has not."""
+
+    def gaussian_variance(self, params):
+        return 2 * self.cumulants(1.0, params)[:, 1]
+
+
 class Trapped(CharacteristicModel):
     """Heston as in the paper of 1993: the logarithm leaves its principal branch."""
 
@@ -190,6 +211,8 @@ class Trapped(CharacteristicModel):
         (Wide(), "nested|Market ranges"),
         (Lenient(), "outside its domain"),
         (Nameless(), "repr"),
+        (Jumpy(), "cumulants of the model.* moments of the density"),
+        (Diffuse(), "cumulants of the model.* The Brownian part"),
         (Trapped(), "analytic|jump|exceeds 1"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, CharacteristicModel) else None,

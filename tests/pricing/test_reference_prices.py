@@ -36,8 +36,8 @@ def read():
 ROWS = read()
 
 
-def priced(row, **settings):
-    """A pricer of the one option of a row, and its parameters."""
+def option(row):
+    """The one option of a row, its model and parameters."""
     grid = OptionGrid(
         [float(row["K"])],
         [float(row["T"])],
@@ -48,7 +48,12 @@ def priced(row, **settings):
     )
     model = get_model(NAMES[row["model"]])
     given = json.loads(row["params"])
-    params = np.array([[float(given[name]) for name in model.parameter_names]])
+    return grid, model, np.array([[float(given[name]) for name in model.parameter_names]])
+
+
+def priced(row, **settings):
+    """A pricer of the one option of a row, and its parameters."""
+    grid, model, params = option(row)
     return ContourPricer(model, grid, **settings).fit(params), params
 
 
