@@ -53,7 +53,8 @@ def convergence_study(pricer: PIDEPricer, params: ArrayLike, refinements: int = 
         - order : ndarray of shape (n_grids - 2,), the observed order, which is the binary
           logarithm of the ratio of the largest differences;
         - extrapolated : ndarray of shape (n_grids - 1, n_samples, n_quotes), the error of
-          second order removed. The first is what the pricer itself answers.
+          second order removed. The first is what the pricer itself answers, if that is no
+          less than exercise pays.
 
     Raises
     ------

@@ -151,6 +151,8 @@ class PIDEPricer(BasePricer):
         # A put of strike one, in units of the discounted forward.
         unit = np.where(grid.is_call, grid.spot, grid.strike) / grid.discount
         self._put_unit = (unit if american else grid.strike) / grid.forward
+        pays = np.where(grid.is_call, grid.spot - grid.strike, grid.strike - grid.spot)
+        self._least = np.maximum(pays, 0) / (grid.discount * grid.forward) if american else -np.inf
 
     def _check_settings(self) -> None:
         if not self.model_.has_levy_density:
@@ -181,7 +183,9 @@ class PIDEPricer(BasePricer):
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, None]:
-        return extrapolated(self._on_grids(params, self._n_grids)[0])[-1], None
+        prices = extrapolated(self._on_grids(params, self._n_grids)[0])[-1]
+        # Every grid knows what exercise pays, extrapolation does not.
+        return np.maximum(prices, self._least), None
 
     def _normalised_errors(self, params: Floats) -> Floats:
         """Estimate from two extrapolations, and from what the grid does not hold."""
