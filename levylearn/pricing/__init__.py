@@ -1,5 +1,6 @@
 """Pricers: transformers from parameters to option surfaces."""
 
 from levylearn.pricing._contour import ContourPricer
+from levylearn.pricing._cos import COSPricer
 
-__all__ = ["ContourPricer"]
+__all__ = ["COSPricer", "ContourPricer"]

@@ -1,0 +1,406 @@
+"""The Fourier-cosine series as a pricer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levylearn.base import ROUNDING, BasePricer
+from levylearn.market import OptionGrid
+from levylearn.models import CharacteristicModel
+from levylearn.pricing._layout import Layout
+from levylearn.pricing._tails import (
+    ORDERS,
+    Complex,
+    Floats,
+    Moments,
+    frequency_at,
+    log_moments,
+    log_tail_at,
+    log_tails,
+    probes,
+)
+from levylearn.utils._sklearn import Interval
+
+__all__ = ["COSPricer"]
+
+Ints = NDArray[np.intp]
+
+# Ranges [a, a + w] are taken from a menu, so that parameter sets share the payoff's series:
+# widths w in steps of a fourth of an octave, a at some eighths of -w.
+_WIDTHS = 2.0 ** (np.arange(-28, 45) / 4)
+_EIGHTHS = 8
+# So are numbers of terms: two sizes an octave.
+_SIZES = np.ravel(np.array([[16, 24]]) * 2 ** np.arange(13)[:, None])
+_HALVED = 2
+# The filter has this order; it leaves exp(-_EASE * u * d) of a series of frequencies up to u, at
+# the distance d from the point where the law is not smooth.
+_ORDER = 8
+_EASE = 1 / 3.5
+# Complex numbers that stay in the processor's cache.
+_TERMS_AT_ONCE = 2**15
+_MOST_TERMS = 2**12
+
+
+class _Plan(NamedTuple):
+    """Of every maturity and parameter set (t, n): indices into the menus; -1 without a series."""
+
+    width: Ints
+    start: Ints
+    size: Ints
+    filtered: NDArray[np.bool_]
+
+
+class _Series(NamedTuple):
+    """Series of the same range and number of terms, and what they price."""
+
+    low: float
+    width: float
+    n_terms: int
+    filtered: bool
+    times: Ints
+    rows: Ints
+
+
+class COSPricer(BasePricer):
+    r"""European options by a Fourier-cosine series of the law of the log-return.
+
+    On a range [a, b] of the log-return, of width w, the cosine coefficients of its density are
+    values of the characteristic function, and those of a payoff have closed forms. With
+    :math:`\kappa = K/F` and :math:`u_k = k\pi/w`,
+
+    .. math::
+        \frac{P}{DF} \approx {\sum_{k=0}^{N-1}}' \mathrm{Re}\left[\varphi(u_k)
+        e^{-iu_ka}\right] V_k, \qquad
+        V_k = \frac2w\,\frac{e^a - \kappa\,[\cos u_k\theta - \sin(u_k\theta)/u_k]}{1 + u_k^2},
+        \quad \theta = \log\kappa - a .
+
+    Puts are priced, which are bounded, and calls follow from parity; so the range may end soon
+    on the right. All strikes of a maturity share the characteristic function.
+
+    Both errors are known beforehand, and the defaults follow from `tolerance`. What lies outside
+    the range is bounded by Markov's inequality for exponential moments, so the range suits heavy
+    tails and short maturities as well. The number of terms follows from the decay of the
+    characteristic function. Where it decays like a power, since the law is not smooth (Variance
+    Gamma at maturities not much longer than its `nu`), terms are filtered, which gives a price
+    away from the singularity by far fewer terms. For strikes next to it there are at most 98304
+    terms, and :meth:`error_estimate` tells what they achieve.
+
+    Parameters
+    ----------
+    model : str or CharacteristicModel
+        Name of a registered model, or a model.
+    grid : OptionGrid
+        The options and their market.
+    output : {"price", "forward_price", "implied_vol"}, default="price"
+        Prices in currency, undiscounted prices over the forward, or Black volatilities
+        (NaN where a price has no time value in double precision).
+    n_terms : int, default=None
+        Number of terms; by default as many as `tolerance` asks for. With a number given, no
+        term is filtered.
+    truncation : float, default=None
+        With a number L, the range ends at :math:`c_1 \pm L\sqrt{c_2 + \sqrt{c_4}}`, as usual,
+        with the cumulants of the log-return. By default it ends where `tolerance` allows.
+    tolerance : float, default=1e-10
+        Error aimed at, as a fraction of the larger of forward and strike.
+    n_jobs : int or None, default=None
+        Threads that share the parameter sets; -1 means all processors.
+
+    Attributes
+    ----------
+    model_ : CharacteristicModel
+        The model.
+    parameters_ : tuple of Parameter
+        Its parameters.
+    n_features_in_ : int
+        Number of parameters.
+    feature_names_in_ : ndarray of str
+        Names of the parameters, if `fit` saw any.
+
+    See Also
+    --------
+    ContourPricer : To nearly all digits, for every maturity.
+    CarrMadanPricer : By the fast Fourier transform.
+
+    References
+    ----------
+    Fang, F. and Oosterlee, C. (2008). A novel pricing method for European options based on
+    Fourier-cosine series expansions. SIAM Journal on Scientific Computing 31, 826-848.
+
+    Junike, G. and Pankrashkin, K. (2022). Precise option pricing by the COS method: how to
+    choose the truncation range. Applied Mathematics and Computation 421.
+
+    Ruijter, M., Versteegh, M. and Oosterlee, C. (2015). On the application of spectral filters
+    in a Fourier option pricing technique. Journal of Computational Finance 19, 75-106.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.market import OptionGrid
+    >>> from levylearn.pricing import COSPricer
+    >>> grid = OptionGrid(strikes=[90, 100, 110], maturities=[1.0], rate=0.1)
+    >>> params = np.array([[0.12, 0.2, -0.14]])
+    >>> pricer = COSPricer("variance_gamma", grid).fit(params)
+    >>> pricer.transform(params)[0, :2]
+    array([19.09935472, 11.37002781])
+    >>> bool(np.all(pricer.error_estimate(params) < 1e-8))
+    True
+    """
+
+    _parameter_constraints = {
+        **BasePricer._parameter_constraints,
+        "n_terms": [Interval(Integral, 2, None, closed="left"), None],
+        "truncation": [Interval(Real, 0, None, closed="neither"), None],
+        "tolerance": [Interval(Real, 1e-14, 0.1, closed="both")],
+    }
+
+    def __init__(
+        self,
+        model: str | CharacteristicModel,
+        grid: OptionGrid,
+        output: str = "price",
+        *,
+        n_terms: int | None = None,
+        truncation: float | None = None,
+        tolerance: float = 1e-10,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.model = model
+        self.grid = grid
+        self.output = output
+        self.n_terms = n_terms
+        self.truncation = truncation
+        self.tolerance = tolerance
+        self.n_jobs = n_jobs
+
+    def _prepare(self) -> None:
+        layout = Layout(self.grid)
+        self._times = layout.maturities
+        self._quotes = layout.quotes
+        self._x = -layout.k
+        # The errors of the range's two ends and of the series add up.
+        self._log_tolerance = float(np.log(self.tolerance / 3))
+
+    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
+        moments = log_moments(self.model_, params, self._times[:, None, None])
+        worthless = self._worthless(moments)
+        return self._priced(params, self._plan(params, moments, worthless), worthless, gradient)
+
+    @np.errstate(all="ignore")
+    def _normalised_errors(self, params: Floats) -> Floats:
+        moments = log_moments(self.model_, params, self._times[:, None, None])
+        worthless = self._worthless(moments)
+        plan = self._plan(params, moments, worthless)
+        errors = self._range_errors(moments, plan, worthless) + self._series_errors(params, plan)
+        out = np.empty((len(params), self.grid.n_quotes))
+        out[:, self._quotes] = errors.transpose(1, 0, 2)
+        out *= np.maximum(1, self.grid.strike / self.grid.forward)
+        if plan.filtered.any():
+            out += self._filter_errors(params, plan, worthless)
+        return out + ROUNDING * (1 + self.grid.strike / self.grid.forward)
+
+    # -- choosing ranges and numbers of terms ------------------------------------------
+
+    @np.errstate(all="ignore")
+    def _plan(self, params: Floats, moments: Moments, worthless: Floats) -> _Plan:
+        low, high, live = self._range(params, moments, worthless)
+        width, start = _from_menu(low, high)
+        frequency, filtered = self._frequency(params, live)
+        if self.n_terms is None:
+            n_terms = np.minimum(frequency * _WIDTHS[width] / np.pi + 1, _SIZES[-1])
+            size = np.searchsorted(_SIZES, n_terms)
+        else:
+            size, filtered = np.zeros_like(width), np.zeros_like(filtered)
+        return _Plan(width, start, np.where(live.any(axis=-1), size, -1), filtered)
+
+    def _worthless(self, moments: Moments) -> Floats:
+        """Log-strikes (t, n) from which on calls cost less than the tolerance."""
+        return ((moments.up - self._log_tolerance) / ORDERS).min(axis=-1)
+
+    def _range(
+        self, params: Floats, moments: Moments, worthless: Floats
+    ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Ends (t, n) of the range, and which strikes (t, n, s) are in need of a series.
+
+        The cosine series reflects what lies beyond b, and a put is worth nothing for twice the
+        distance from its strike to b: only beyond that something is lost.
+        """
+        x = self._x[:, None, :]
+        low = -((moments.down - self._log_tolerance) / ORDERS).min(axis=-1)
+        live = (x > low[..., None]) & (x < worthless[..., None])
+        if self.truncation is not None:
+            cumulants = [self.model_.cumulants(float(T), params) for T in self._times]
+            c1, c2, _, c4 = np.moveaxis(np.stack(cumulants), -1, 0)
+            reach = self.truncation * np.sqrt(c2 + np.sqrt(np.maximum(c4, 0)))
+            return np.minimum(c1 - reach, 0), np.maximum(c1 + reach, 0), live
+        far = ((moments.up - self._log_tolerance) / (1 + ORDERS)).min(axis=-1)
+        far = np.minimum(far, -self._log_tolerance)[..., None]
+        high = np.where(live, np.maximum(x, 0.5 * (far + x)), 0.0).max(axis=-1)
+        return low, high, live
+
+    def _frequency(
+        self, params: Floats, live: NDArray[np.bool_]
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Frequencies (t, n) at which series may end, and whether they must be filtered then."""
+        u = probes(1)
+        log_phi = self.model_.kernel(u + 0j, params)(self._times[:, None, None])[0]
+        unfiltered = frequency_at(_log_tails(log_phi, u), u, self._log_tolerance)
+        # The phase of the integrand moves with this velocity; where that is a strike, it rests.
+        velocity = np.diff(log_phi.imag, axis=-1) / np.diff(u)
+        filtered = np.full_like(unfiltered, np.inf)
+        for t, x in enumerate(self._x):
+            distance = np.abs(x[:, None] - velocity[t, :, None, :])
+            nearest = np.where(live[t, ..., None], distance, np.inf).min(axis=1)
+            enough = -self._log_tolerance / (_EASE * nearest)
+            clear = np.where(enough <= u[1:], np.maximum(enough, u[:-1]), np.inf)
+            filtered[t] = clear.min(axis=-1)
+        return np.minimum(unfiltered, filtered), ~(unfiltered <= filtered)
+
+    # -- summing -----------------------------------------------------------------------
+
+    def _priced(
+        self, params: Floats, plan: _Plan, worthless: Floats, gradient: bool
+    ) -> tuple[Floats, Floats | None]:
+        """Calls (n, n_quotes) and their derivatives (n, p, n_quotes)."""
+        layers = 1 + gradient * params.shape[1]
+        puts = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
+        for series in self._series(plan):
+            puts[series.times, series.rows] = self._sum(params, series, layers)
+        x = self._x[:, None, :]
+        calls = puts
+        calls[:, :, 0] += 1 - np.exp(x)
+        calls.transpose(0, 1, 3, 2)[x >= worthless[..., None]] = 0.0
+        out = np.empty((len(params), layers, self.grid.n_quotes))
+        out[:, :, self._quotes] = calls.transpose(1, 2, 0, 3)
+        return out[:, 0], out[:, 1:] if gradient else None
+
+    def _series(self, plan: _Plan) -> Iterator[_Series]:
+        """Put together what has the same range and number of terms."""
+        shape = (len(_WIDTHS), _EIGHTHS + 1, len(_SIZES), 2)
+        entries = (plan.width, plan.start, np.maximum(plan.size, 0), plan.filtered.astype(int))
+        codes = np.where(plan.size >= 0, np.ravel_multi_index(entries, shape), -1)
+        order = np.argsort(codes, axis=None, kind="stable")
+        found, starts = np.unique(codes.ravel()[order], return_index=True)
+        for code, items in zip(found, np.split(order, starts[1:]), strict=True):
+            if code < 0:
+                continue
+            width, start, size, filtered = np.unravel_index(code, shape)
+            w = float(_WIDTHS[width])
+            n_terms = int(_SIZES[size]) if self.n_terms is None else self.n_terms
+            times, rows = np.unravel_index(items, codes.shape)
+            yield _Series(-w * start / _EIGHTHS, w, n_terms, bool(filtered), times, rows)
+
+    def _sum(self, params: Floats, series: _Series, layers: int) -> Floats:
+        """Puts and their derivatives (items, layers, strikes); items are ordered by maturity."""
+        sums = np.zeros((len(series.rows), layers, self._x.shape[1]))
+        n_terms = min(series.n_terms, _MOST_TERMS)
+        n_items = max(_TERMS_AT_ONCE // (n_terms * layers), 1)
+        present, ends = np.unique(series.times, return_index=True)
+        ends = np.append(ends, len(series.times))
+        for first in range(0, series.n_terms, n_terms):
+            k = np.arange(first, min(first + n_terms, series.n_terms))
+            for t, begin, end in zip(present, ends[:-1], ends[1:], strict=True):
+                table = _payoff(k, self._x[t], series)
+                for i in range(begin, end, n_items):
+                    items = slice(i, min(i + n_items, end))
+                    terms = self._terms(params[series.rows[items]], t, k, series.width, layers)
+                    part = terms.view(np.float64).reshape(-1, 2 * len(k)) @ table
+                    sums[items] += part.reshape(-1, layers, part.shape[-1])
+        return sums
+
+    def _terms(self, params: Floats, t: int, k: Ints, width: float, layers: int) -> Complex:
+        """Characteristic functions and their derivatives (n, layers, n_terms)."""
+        u = k * (np.pi / width) + 0j
+        kernel = self.model_.kernel(u, params, gradient=layers > 1)
+        log_phi, slopes = kernel(self._times[t].reshape(1, 1, 1))
+        phi = np.exp(log_phi[0])
+        if layers == 1:
+            return phi[:, None]
+        terms = np.empty((len(params), layers, len(k)), dtype=np.complex128)
+        terms[:, 0] = phi
+        for layer, slope in enumerate(slopes, start=1):
+            np.multiply(phi, np.broadcast_to(slope, log_phi.shape)[0], out=terms[:, layer])
+        return terms
+
+    # -- errors, as fractions of the larger of forward and strike ----------------------
+
+    def _range_errors(self, moments: Moments, plan: _Plan, worthless: Floats) -> Floats:
+        """Bounds (t, n, s) on what lies beyond the range, and on strikes that get no series."""
+        low = -_WIDTHS[plan.width] * plan.start / _EIGHTHS
+        high = (low + _WIDTHS[plan.width])[..., None]
+        x = self._x[:, None, :]
+        left = (moments.down + ORDERS * low[..., None]).min(axis=-1)[..., None]
+        beyond = np.where(x < high, 2 * high - x, high)[..., None]
+        right = (moments.up[..., None, :] - (1 + ORDERS) * beyond).min(axis=-1)
+        right = np.minimum(right, -beyond[..., 0])
+        call = (moments.up[..., None, :] - ORDERS * x[..., None]).min(axis=-1)
+        put = (moments.down[..., None, :] + ORDERS * x[..., None]).min(axis=-1)
+        errors = np.exp(np.minimum(left, 0)) + np.exp(np.minimum(right, 0))
+        errors = np.where(x < high, errors, errors + np.exp(np.minimum(call, 0)))
+        none = (plan.size < 0)[..., None]
+        errors = np.where(none, np.exp(np.minimum(put, 0)), errors)
+        return np.where(x >= worthless[..., None], np.exp(np.minimum(call, 0)), errors)
+
+    def _series_errors(self, params: Floats, plan: _Plan) -> Floats:
+        """Bounds (t, n, 1) on the terms left out of a series that is not filtered."""
+        u = probes(4)
+        log_phi = self.model_.kernel(u + 0j, params)(self._times[:, None, None])[0]
+        n_terms = _SIZES[np.maximum(plan.size, 0)] if self.n_terms is None else self.n_terms
+        last = n_terms * np.pi / _WIDTHS[plan.width]
+        bound = np.exp(log_tail_at(_log_tails(log_phi, u), u, last))
+        return np.where((plan.size < 0) | plan.filtered, 0.0, bound)[..., None]
+
+    def _filter_errors(self, params: Floats, plan: _Plan, worthless: Floats) -> Floats:
+        """Errors (n, n_quotes) of filtered series, from those of a half and a fourth of the terms.
+
+        They fall at least like a power of the number of terms.
+        """
+        values = [
+            self._priced(params, plan._replace(size=size), worthless, False)[0]
+            for size in (
+                np.where(plan.filtered & (plan.size >= 0), np.maximum(plan.size - less, 0), -1)
+                for less in (0, _HALVED, 2 * _HALVED)
+            )
+        ]
+        coarse, coarser = np.abs(np.diff(values, axis=0))
+        return 3 * coarse * np.minimum(coarse / np.maximum(coarser, 1e-300), 1.0)
+
+
+def _from_menu(low: Floats, high: Floats) -> tuple[Ints, Ints]:
+    """Indices of the least width and of the start that cover [low, high], around 0."""
+    width = np.searchsorted(_WIDTHS, np.minimum(high - low, _WIDTHS[-2]))
+    for _ in range(2):
+        w = _WIDTHS[width]
+        start = np.ceil(-low / w * _EIGHTHS)
+        fits = w * (1 - start / _EIGHTHS) >= high
+        width = np.where(fits, width, np.minimum(width + 1, len(_WIDTHS) - 1))
+    w = _WIDTHS[width]
+    start = np.clip(np.ceil(-low / w * _EIGHTHS), 1, _EIGHTHS - 1)
+    return width, start.astype(np.intp)
+
+
+def _log_tails(log_phi: Complex, u: Floats) -> Floats:
+    """Bounds on the terms of a series of an option from every frequency on, as logarithms."""
+    tail = 0.5 * np.pi - np.arctan(u) + 0.5 * np.log1p(u**-2)
+    return log_tails(np.minimum(log_phi.real, 0.0), (4 / np.pi) * tail)
+
+
+def _payoff(k: Ints, x: Floats, series: _Series) -> Floats:
+    """Coefficients of puts (2 * n_terms, n_strikes), for real and imaginary parts in turn."""
+    u = k * (np.pi / series.width)
+    theta = np.clip(x - series.low, 0.0, series.width)
+    strike = np.exp(series.low + theta)
+    rotation = np.exp(1j * (u[:, None] * theta))
+    sine = np.divide(rotation.imag, u[:, None], out=np.tile(theta, (len(u), 1)), where=u[:, None] > 0)
+    payoff = np.exp(series.low) - strike * (rotation.real - sine)
+    weight = 2 / series.width / (1 + u * u)
+    weight[k == 0] *= 0.5
+    if series.filtered:
+        weight *= np.exp(np.log(np.finfo(np.float64).eps) * (k / series.n_terms) ** _ORDER)
+    angle = u * series.low
+    parts = np.stack([weight * np.cos(angle), weight * np.sin(angle)], axis=1)
+    return (parts[:, :, None] * payoff[:, None, :]).reshape(2 * len(k), -1)
