@@ -113,6 +113,9 @@ class CGMY(LevyModel):
             rates.append(C * _elementwise(gamma, k - Y) * tails)
         return [rate[:, 0] for rate in rates]
 
+    def moment_limits(self, params: Array) -> tuple[Array, Array]:
+        return -params[:, 1], params[:, 2]
+
 
 def _one_side(
     z: Array, sign: int, decay: Array, Y: Array, gradient: bool

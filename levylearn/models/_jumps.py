@@ -143,3 +143,6 @@ class DoubleExponentialJumps(LevyModel):
             6 * lam * (p / eta1**3 - q / eta2**3),
             24 * lam * (p / eta1**4 + q / eta2**4),
         ]
+
+    def moment_limits(self, params: Array) -> tuple[Array, Array]:
+        return -params[:, 3], params[:, 2]

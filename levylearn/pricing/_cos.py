@@ -14,7 +14,9 @@ from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._tails import (
+    FINE_PROBES,
     ORDERS,
+    PROBES,
     Complex,
     Floats,
     Moments,
@@ -22,7 +24,6 @@ from levylearn.pricing._tails import (
     log_moments,
     log_tail_at,
     log_tails,
-    probes,
 )
 from levylearn.utils._sklearn import Interval
 
@@ -36,23 +37,36 @@ _WIDTHS = 2.0 ** (np.arange(-28, 45) / 4)
 _EIGHTHS = 8
 # So are numbers of terms: two sizes an octave.
 _SIZES = np.ravel(np.array([[16, 24]]) * 2 ** np.arange(13)[:, None])
-_HALVED = 2
-# The filter has this order; it leaves exp(-_EASE * u * d) of a series of frequencies up to u, at
-# the distance d from the point where the law is not smooth.
+# The filter has this order. Of a series with frequencies up to u it leaves exp(-_EASE * u * d),
+# at the distance d from the point where the law is not smooth; at first less, later more.
 _ORDER = 8
 _EASE = 1 / 3.5
+_EASE_AT_LEAST = 0.18
+# That holds for one such point: with more of them, log |phi| ripples.
+_SMOOTH = 0.5
 # Complex numbers that stay in the processor's cache.
 _TERMS_AT_ONCE = 2**15
 _MOST_TERMS = 2**12
 
 
 class _Plan(NamedTuple):
-    """Of every maturity and parameter set (t, n): indices into the menus; -1 without a series."""
+    """Of every maturity and parameter set (t, n): indices into the menus, and where calls end."""
 
     width: Ints
     start: Ints
-    size: Ints
+    size: Ints  # -1 without a series
     filtered: NDArray[np.bool_]
+    worthless: Floats  # calls with log-strikes from here on
+
+    @property
+    def low(self) -> Floats:
+        """Left end of the range."""
+        return -_WIDTHS[self.width] * self.start / _EIGHTHS
+
+    @property
+    def high(self) -> Floats:
+        """Right end of the range."""
+        return self.low + _WIDTHS[self.width]
 
 
 class _Series(NamedTuple):
@@ -187,96 +201,86 @@ class COSPricer(BasePricer):
 
     def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
         moments = log_moments(self.model_, params, self._times[:, None, None])
-        worthless = self._worthless(moments)
-        return self._priced(params, self._plan(params, moments, worthless), worthless, gradient)
+        plan = self._plan(params, moments)
+        layers = 1 + gradient * params.shape[1]
+        calls = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
+        for series in self._series(plan):
+            calls[series.times, series.rows] = self._puts(params, series, layers)
+        x = self._x[:, None, :]
+        calls[:, :, 0] += 1 - np.exp(x)
+        calls = np.where(x[:, :, None] >= plan.worthless[..., None, None], 0.0, calls)
+        out = np.empty((len(params), layers, self.grid.n_quotes))
+        out[:, :, self._quotes] = calls.transpose(1, 2, 0, 3)
+        return out[:, 0], out[:, 1:] if gradient else None
 
     @np.errstate(all="ignore")
     def _normalised_errors(self, params: Floats) -> Floats:
         moments = log_moments(self.model_, params, self._times[:, None, None])
-        worthless = self._worthless(moments)
-        plan = self._plan(params, moments, worthless)
-        errors = self._range_errors(moments, plan, worthless) + self._series_errors(params, plan)
+        plan = self._plan(params, moments)
+        errors = self._range_errors(moments, plan) + self._series_errors(params, plan)
         out = np.empty((len(params), self.grid.n_quotes))
         out[:, self._quotes] = errors.transpose(1, 0, 2)
-        out *= np.maximum(1, self.grid.strike / self.grid.forward)
-        if plan.filtered.any():
-            out += self._filter_errors(params, plan, worthless)
-        return out + ROUNDING * (1 + self.grid.strike / self.grid.forward)
+        ratio = self.grid.strike / self.grid.forward
+        return out * np.maximum(1, ratio) + ROUNDING * (1 + ratio)
 
     # -- choosing ranges and numbers of terms ------------------------------------------
 
     @np.errstate(all="ignore")
-    def _plan(self, params: Floats, moments: Moments, worthless: Floats) -> _Plan:
-        low, high, live = self._range(params, moments, worthless)
+    def _plan(self, params: Floats, moments: Moments) -> _Plan:
+        x = self._x[:, None, :]
+        left = -((moments.down - self._log_tolerance) / ORDERS).min(axis=-1)
+        worthless = ((moments.up - self._log_tolerance) / ORDERS).min(axis=-1)
+        live = (x > left[..., None]) & (x < worthless[..., None])
+        if self.truncation is None:
+            low, high = left, self._right_end(moments, live)
+        else:
+            low, high = self._by_cumulants(params)
         width, start = _from_menu(low, high)
-        frequency, filtered = self._frequency(params, live)
         if self.n_terms is None:
+            frequency, filtered = self._frequency(params, live)
             n_terms = np.minimum(frequency * _WIDTHS[width] / np.pi + 1, _SIZES[-1])
             size = np.searchsorted(_SIZES, n_terms)
         else:
-            size, filtered = np.zeros_like(width), np.zeros_like(filtered)
-        return _Plan(width, start, np.where(live.any(axis=-1), size, -1), filtered)
+            size, filtered = np.zeros_like(width), np.zeros(width.shape, dtype=bool)
+        plan = _Plan(width, start, np.where(live.any(axis=-1), size, -1), filtered, worthless)
+        return plan._replace(worthless=np.minimum(worthless, plan.high))
 
-    def _worthless(self, moments: Moments) -> Floats:
-        """Log-strikes (t, n) from which on calls cost less than the tolerance."""
-        return ((moments.up - self._log_tolerance) / ORDERS).min(axis=-1)
+    def _right_end(self, moments: Moments, live: NDArray[np.bool_]) -> Floats:
+        """Right end (t, n) of the range, for the strikes (t, n, s) that are in need of a series.
 
-    def _range(
-        self, params: Floats, moments: Moments, worthless: Floats
-    ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-        """Ends (t, n) of the range, and which strikes (t, n, s) are in need of a series.
-
-        The cosine series reflects what lies beyond b, and a put is worth nothing for twice the
-        distance from its strike to b: only beyond that something is lost.
+        The cosine series reflects what lies beyond, and a put is worth nothing for twice the
+        distance from its strike to the end: only what lies beyond that is lost.
         """
         x = self._x[:, None, :]
-        low = -((moments.down - self._log_tolerance) / ORDERS).min(axis=-1)
-        live = (x > low[..., None]) & (x < worthless[..., None])
-        if self.truncation is not None:
-            cumulants = [self.model_.cumulants(float(T), params) for T in self._times]
-            c1, c2, _, c4 = np.moveaxis(np.stack(cumulants), -1, 0)
-            reach = self.truncation * np.sqrt(c2 + np.sqrt(np.maximum(c4, 0)))
-            return np.minimum(c1 - reach, 0), np.maximum(c1 + reach, 0), live
         far = ((moments.up - self._log_tolerance) / (1 + ORDERS)).min(axis=-1)
         far = np.minimum(far, -self._log_tolerance)[..., None]
-        high = np.where(live, np.maximum(x, 0.5 * (far + x)), 0.0).max(axis=-1)
-        return low, high, live
+        return np.where(live, np.maximum(x, 0.5 * (far + x)), 0.0).max(axis=-1)
+
+    def _by_cumulants(self, params: Floats) -> tuple[Floats, Floats]:
+        """Ends (t, n) of the range as the literature takes them."""
+        assert self.truncation is not None
+        cumulants = [self.model_.cumulants(float(T), params) for T in self._times]
+        c1, c2, _, c4 = np.moveaxis(np.stack(cumulants), -1, 0)
+        reach = self.truncation * np.sqrt(c2 + np.sqrt(np.maximum(c4, 0)))
+        return np.minimum(c1 - reach, 0), np.maximum(c1 + reach, 0)
 
     def _frequency(
         self, params: Floats, live: NDArray[np.bool_]
     ) -> tuple[Floats, NDArray[np.bool_]]:
         """Frequencies (t, n) at which series may end, and whether they must be filtered then."""
-        u = probes(1)
+        u = PROBES
         log_phi = self.model_.kernel(u + 0j, params)(self._times[:, None, None])[0]
         unfiltered = frequency_at(_log_tails(log_phi, u), u, self._log_tolerance)
-        # The phase of the integrand moves with this velocity; where that is a strike, it rests.
-        velocity = np.diff(log_phi.imag, axis=-1) / np.diff(u)
-        filtered = np.full_like(unfiltered, np.inf)
+        filtered = np.empty_like(unfiltered)
         for t, x in enumerate(self._x):
-            distance = np.abs(x[:, None] - velocity[t, :, None, :])
-            nearest = np.where(live[t, ..., None], distance, np.inf).min(axis=1)
-            enough = -self._log_tolerance / (_EASE * nearest)
-            clear = np.where(enough <= u[1:], np.maximum(enough, u[:-1]), np.inf)
-            filtered[t] = clear.min(axis=-1)
-        return np.minimum(unfiltered, filtered), ~(unfiltered <= filtered)
+            distance = _distance(x[:, None], *(v[:, None] for v in _velocities(log_phi[t], u)))
+            distance = np.where(live[t, ..., None], distance, np.inf).min(axis=1)
+            enough = -self._log_tolerance / (_EASE * distance)
+            enough = np.where(enough <= u[1:], np.maximum(enough, u[:-1]), np.inf)
+            filtered[t] = enough.min(axis=-1)
+        return np.minimum(unfiltered, filtered), filtered < unfiltered
 
     # -- summing -----------------------------------------------------------------------
-
-    def _priced(
-        self, params: Floats, plan: _Plan, worthless: Floats, gradient: bool
-    ) -> tuple[Floats, Floats | None]:
-        """Calls (n, n_quotes) and their derivatives (n, p, n_quotes)."""
-        layers = 1 + gradient * params.shape[1]
-        puts = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
-        for series in self._series(plan):
-            puts[series.times, series.rows] = self._sum(params, series, layers)
-        x = self._x[:, None, :]
-        calls = puts
-        calls[:, :, 0] += 1 - np.exp(x)
-        calls.transpose(0, 1, 3, 2)[x >= worthless[..., None]] = 0.0
-        out = np.empty((len(params), layers, self.grid.n_quotes))
-        out[:, :, self._quotes] = calls.transpose(1, 2, 0, 3)
-        return out[:, 0], out[:, 1:] if gradient else None
 
     def _series(self, plan: _Plan) -> Iterator[_Series]:
         """Put together what has the same range and number of terms."""
@@ -294,7 +298,7 @@ class COSPricer(BasePricer):
             times, rows = np.unravel_index(items, codes.shape)
             yield _Series(-w * start / _EIGHTHS, w, n_terms, bool(filtered), times, rows)
 
-    def _sum(self, params: Floats, series: _Series, layers: int) -> Floats:
+    def _puts(self, params: Floats, series: _Series, layers: int) -> Floats:
         """Puts and their derivatives (items, layers, strikes); items are ordered by maturity."""
         sums = np.zeros((len(series.rows), layers, self._x.shape[1]))
         n_terms = min(series.n_terms, _MOST_TERMS)
@@ -328,46 +332,62 @@ class COSPricer(BasePricer):
 
     # -- errors, as fractions of the larger of forward and strike ----------------------
 
-    def _range_errors(self, moments: Moments, plan: _Plan, worthless: Floats) -> Floats:
-        """Bounds (t, n, s) on what lies beyond the range, and on strikes that get no series."""
-        low = -_WIDTHS[plan.width] * plan.start / _EIGHTHS
-        high = (low + _WIDTHS[plan.width])[..., None]
+    def _range_errors(self, moments: Moments, plan: _Plan) -> Floats:
+        """Bounds (t, n, s) on what lies beyond the range, or on options that get no series."""
         x = self._x[:, None, :]
-        left = (moments.down + ORDERS * low[..., None]).min(axis=-1)[..., None]
-        beyond = np.where(x < high, 2 * high - x, high)[..., None]
-        right = (moments.up[..., None, :] - (1 + ORDERS) * beyond).min(axis=-1)
-        right = np.minimum(right, -beyond[..., 0])
-        call = (moments.up[..., None, :] - ORDERS * x[..., None]).min(axis=-1)
-        put = (moments.down[..., None, :] + ORDERS * x[..., None]).min(axis=-1)
-        errors = np.exp(np.minimum(left, 0)) + np.exp(np.minimum(right, 0))
-        errors = np.where(x < high, errors, errors + np.exp(np.minimum(call, 0)))
-        none = (plan.size < 0)[..., None]
-        errors = np.where(none, np.exp(np.minimum(put, 0)), errors)
-        return np.where(x >= worthless[..., None], np.exp(np.minimum(call, 0)), errors)
+        low, high = plan.low[..., None], plan.high[..., None]
+        beyond = 2 * high - x
+        left = _bound(moments.down, ORDERS, -low)
+        right = np.minimum(_bound(moments.up, 1 + ORDERS, beyond), np.exp(-beyond))
+        call, put = _bound(moments.up, ORDERS, x), _bound(moments.down, ORDERS, -x)
+        errors = np.where((plan.size < 0)[..., None], put, np.minimum(left + right, 1.0))
+        return np.where(x >= plan.worthless[..., None], call, errors)
 
     def _series_errors(self, params: Floats, plan: _Plan) -> Floats:
-        """Bounds (t, n, 1) on the terms left out of a series that is not filtered."""
-        u = probes(4)
-        log_phi = self.model_.kernel(u + 0j, params)(self._times[:, None, None])[0]
+        """Bounds (t, n, s) on the terms left out, and on what the filter does to the others."""
+        u = FINE_PROBES
+        kernel = self.model_.kernel(u + 0j, params)
         n_terms = _SIZES[np.maximum(plan.size, 0)] if self.n_terms is None else self.n_terms
         last = n_terms * np.pi / _WIDTHS[plan.width]
-        bound = np.exp(log_tail_at(_log_tails(log_phi, u), u, last))
-        return np.where((plan.size < 0) | plan.filtered, 0.0, bound)[..., None]
+        rows = np.arange(len(params))
+        errors = np.zeros((*plan.size.shape, self._x.shape[1]))
+        for t, x in enumerate(self._x):
+            log_phi = kernel(self._times[t].reshape(1, 1, 1))[0][0]
+            # A filter changes terms from about the middle of a series on.
+            first = np.where(plan.filtered[t], last[t] / 2, last[t])
+            bound = np.exp(log_tail_at(_log_tails(log_phi, u), u, first))[:, None]
+            at = np.clip(np.searchsorted(u, first) - 1, 0, len(u) - 2)
+            distance = _distance(x, *(v[rows, at, None] for v in _velocities(log_phi, u)))
+            eased = plan.filtered[t] & (_ripple(log_phi) < _SMOOTH)
+            left = np.exp(-_EASE_AT_LEAST * last[t, :, None] * distance)
+            errors[t] = np.where(eased[:, None], bound * left, bound)
+        return np.where((plan.size < 0)[..., None], 0.0, errors)
 
-    def _filter_errors(self, params: Floats, plan: _Plan, worthless: Floats) -> Floats:
-        """Errors (n, n_quotes) of filtered series, from those of a half and a fourth of the terms.
 
-        They fall at least like a power of the number of terms.
-        """
-        values = [
-            self._priced(params, plan._replace(size=size), worthless, False)[0]
-            for size in (
-                np.where(plan.filtered & (plan.size >= 0), np.maximum(plan.size - less, 0), -1)
-                for less in (0, _HALVED, 2 * _HALVED)
-            )
-        ]
-        coarse, coarser = np.abs(np.diff(values, axis=0))
-        return 3 * coarse * np.minimum(coarse / np.maximum(coarser, 1e-300), 1.0)
+def _bound(moments: Floats, orders: Floats, distance: Floats) -> Floats:
+    """Markov's bounds (t, n, s) on what lies beyond distances (t, n or 1, s), 1 without any."""
+    log_bound = (moments[..., None, :] - orders * distance[..., None]).min(axis=-1)
+    return np.exp(np.minimum(log_bound, 0.0))
+
+
+def _velocities(log_phi: Complex, u: Floats) -> tuple[Floats, Floats]:
+    """Least and greatest velocity (n, m - 1) of the phase of phi from every probe on."""
+    velocity = np.diff(log_phi.imag, axis=-1)[:, ::-1] / np.diff(u)[::-1]
+    least, greatest = np.minimum.accumulate(velocity, -1), np.maximum.accumulate(velocity, -1)
+    return least[:, ::-1], greatest[:, ::-1]
+
+
+def _distance(x: Floats, least: Floats, greatest: Floats) -> Floats:
+    """Distance of log-strikes from where the law is not smooth: the velocities of the phase."""
+    distance = np.maximum(np.maximum(least - x, x - greatest), 0.0)
+    return np.nan_to_num(distance, nan=0.0)
+
+
+def _ripple(log_phi: Complex) -> Floats:
+    """How much log |phi| (n, m) comes back to: it does where the law has several singularities."""
+    log_size = log_phi.real
+    envelope = np.maximum.accumulate(log_size[:, ::-1], axis=-1)[:, ::-1]
+    return np.fmax.reduce(envelope - log_size, axis=-1)
 
 
 def _from_menu(low: Floats, high: Floats) -> tuple[Ints, Ints]:

@@ -5,7 +5,7 @@ The law: for :math:`K(s) = \log E[e^{sX}]`, Markov's inequality bounds
 finite range. It needs no more than the characteristic function on the imaginary axis and, other
 than a multiple of the standard deviation, holds for every tail.
 
-The characteristic function: probed an octave apart, with its logarithm taken for a power of u
+The characteristic function: probed an octave apart or half of one, with its logarithm taken for a power of u
 between two probes. That is exact for the Gaussian and for Lévy densities whose jumps make it
 decay like :math:`e^{-cu^Y}`, and on the safe side for the slower decay of a power of u.
 """
@@ -27,7 +27,9 @@ ORDERS = 2.0 ** np.concatenate([np.arange(-6, 1), np.arange(1, 6, 0.5), np.arang
 # Of a moment's logarithm: a part not real, or a slope that falls, as large as this is no rounding.
 _ROUNDING = 1e-7
 
-_LEAST, _MOST = -6, 22  # octaves
+# Denser where most characteristic functions become negligible, so as to see those that come back.
+PROBES = 2.0 ** np.concatenate([np.arange(-6, -1), np.arange(-1, 10, 0.5), np.arange(10, 23)])
+FINE_PROBES = 2.0 ** np.arange(-6, 22, 1 / 16)
 # Beyond this a logarithm is that of zero.
 _LOG_ZERO = 700.0
 
@@ -43,27 +45,23 @@ class Moments(NamedTuple):
 def log_moments(model: CharacteristicModel, params: Floats, times: Floats) -> Moments:
     """Logarithms of exponential moments, (t, n, n_orders), at maturities (t, 1, 1)."""
     u = np.concatenate([-1j * (1 + ORDERS), 1j * ORDERS])
-    log_phi = model.kernel(u, params)(times)[0]
-    return Moments(*(_existing(part) for part in np.split(log_phi, 2, axis=-1)))
+    up, down = np.split(model.kernel(u, params)(times)[0], 2, axis=-1)
+    low, high = model.moment_limits(params)
+    return Moments(_existing(up, high - 1), _existing(down, -low))
 
 
-def _existing(log_phi: Complex) -> Floats:
-    """Real part up to where a moment ends: there K is no longer real, finite and convex.
+def _existing(log_phi: Complex, limit: Floats) -> Floats:
+    """Real part up to where the moments end: there K is no longer real, finite and convex.
 
     A formula may well be evaluated beyond, and return anything.
     """
     K = log_phi.real
     slack = _ROUNDING * (1 + np.abs(K))
-    real = np.isfinite(K) & (np.abs(log_phi.imag) <= slack)
+    real = np.isfinite(K) & (np.abs(log_phi.imag) <= slack) & (ORDERS < limit[:, None])
     slope = np.diff(K, axis=-1, prepend=0.0) / np.diff(ORDERS, prepend=0.0)
     # K vanishes at 0 and 1, so it does not fall beyond.
     convex = np.diff(slope, axis=-1, prepend=0.0) >= -slack / ORDERS
     return np.where(np.logical_and.accumulate(real & convex, axis=-1), K, np.inf)
-
-
-def probes(per_octave: int) -> Floats:
-    """Frequencies at which a characteristic function is looked at."""
-    return 2.0 ** np.arange(_LEAST, _MOST + 1e-9, 1 / per_octave)
 
 
 def log_tails(log_size: Floats, tail: Floats) -> Floats:
@@ -94,14 +92,13 @@ def frequency_at(log_tail: Floats, u: Floats, log_tolerance: float) -> Floats:
 
 def log_tail_at(log_tail: Floats, u: Floats, frequency: Floats) -> Floats:
     """Logarithm of a tail (..., n_probes) from a frequency (...) on."""
-    position = (np.log(frequency) - np.log(u[0])) / np.log(u[1] / u[0])
-    position = np.clip(position, 0, len(u) - 1)
-    before = np.minimum(position.astype(np.intp), len(u) - 2)
+    before = np.clip(np.searchsorted(u, frequency) - 1, 0, len(u) - 2)
+    share = np.clip(np.log(frequency / u[before]) / np.log(u[before + 1] / u[before]), 0, 1)
     log_depth = np.log(_depth(log_tail))
     low, high = (
         np.take_along_axis(log_depth, j[..., None], axis=-1)[..., 0] for j in (before, before + 1)
     )
-    return -np.exp(low + (position - before) * (high - low))
+    return -np.exp(low + share * (high - low))
 
 
 def _depth(log_tail: Floats) -> Any:
