@@ -13,6 +13,19 @@ from levylearn.base import ROUNDING, BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._layout import Layout
+from levylearn.pricing._octaves import (
+    CUTS,
+    EASE_AT_LEAST,
+    Octaves,
+    find_octaves,
+    log_left,
+    low_pass,
+    n_nodes,
+    nodes,
+    payoff,
+    reach,
+    within_reach,
+)
 from levylearn.pricing._tails import (
     FINE_PROBES,
     ORDERS,
@@ -30,6 +43,7 @@ from levylearn.utils._sklearn import Interval
 __all__ = ["COSPricer"]
 
 Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
 
 # Ranges [a, a + w] are taken from a menu, so that parameter sets share the payoff's series:
 # widths w in steps of a fourth of an octave, a at some eighths of -w.
@@ -37,12 +51,7 @@ _WIDTHS = 2.0 ** (np.arange(-28, 45) / 4)
 _EIGHTHS = 8
 # So are numbers of terms: two sizes an octave.
 _SIZES = np.ravel(np.array([[16, 24]]) * 2 ** np.arange(13)[:, None])
-# The filter has this order. Of a series with frequencies up to u it leaves exp(-_EASE * u * d),
-# at the distance d from the point where the law is not smooth; at first less, later more.
-_ORDER = 8
-_EASE = 1 / 3.5
-_EASE_AT_LEAST = 0.18
-# That holds for one such point: with more of them, log |phi| ripples.
+# That a filter eases a series holds for laws with one singularity: with more, log |phi| ripples.
 _SMOOTH = 0.5
 # Complex numbers that stay in the processor's cache.
 _TERMS_AT_ONCE = 2**15
@@ -55,7 +64,8 @@ class _Plan(NamedTuple):
     width: Ints
     start: Ints
     size: Ints  # -1 without a series
-    filtered: NDArray[np.bool_]
+    filtered: Bools
+    octaves: Octaves
     worthless: Floats  # calls with log-strikes from here on
 
     @property
@@ -75,7 +85,7 @@ class _Series(NamedTuple):
     low: float
     width: float
     n_terms: int
-    filtered: bool
+    cut: float | None
     times: Ints
     rows: Ints
 
@@ -206,6 +216,7 @@ class COSPricer(BasePricer):
         calls = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
         for series in self._series(plan):
             calls[series.times, series.rows] = self._puts(params, series, layers)
+        self._add_octaves(params, plan, calls)
         x = self._x[:, None, :]
         calls[:, :, 0] += 1 - np.exp(x)
         calls = np.where(x[:, :, None] >= plan.worthless[..., None, None], 0.0, calls)
@@ -236,16 +247,13 @@ class COSPricer(BasePricer):
         else:
             low, high = self._by_cumulants(params)
         width, start = _from_menu(low, high)
-        if self.n_terms is None:
-            frequency, filtered = self._frequency(params, live)
-            n_terms = np.minimum(frequency * _WIDTHS[width] / np.pi + 1, _SIZES[-1])
-            size = np.searchsorted(_SIZES, n_terms)
-        else:
-            size, filtered = np.zeros_like(width), np.zeros(width.shape, dtype=bool)
-        plan = _Plan(width, start, np.where(live.any(axis=-1), size, -1), filtered, worthless)
-        return plan._replace(worthless=np.minimum(worthless, plan.high))
+        low = -_WIDTHS[width] * start / _EIGHTHS
+        high = low + _WIDTHS[width]
+        size, filtered, octaves = self._frequencies(params, live, low, high)
+        size = np.where(live.any(axis=-1), size, -1)
+        return _Plan(width, start, size, filtered, octaves, np.minimum(worthless, high))
 
-    def _right_end(self, moments: Moments, live: NDArray[np.bool_]) -> Floats:
+    def _right_end(self, moments: Moments, live: Bools) -> Floats:
         """Right end (t, n) of the range, for the strikes (t, n, s) that are in need of a series.
 
         The cosine series reflects what lies beyond, and a put is worth nothing for twice the
@@ -264,39 +272,71 @@ class COSPricer(BasePricer):
         reach = self.truncation * np.sqrt(c2 + np.sqrt(np.maximum(c4, 0)))
         return np.minimum(c1 - reach, 0), np.maximum(c1 + reach, 0)
 
-    def _frequency(
-        self, params: Floats, live: NDArray[np.bool_]
-    ) -> tuple[Floats, NDArray[np.bool_]]:
-        """Frequencies (t, n) at which series may end, and whether they must be filtered then."""
-        u = PROBES
-        log_phi = self.model_.kernel(u + 0j, params)(self._times[:, None, None])[0]
-        unfiltered = frequency_at(_log_tails(log_phi, u), u, self._log_tolerance)
-        filtered = np.empty_like(unfiltered)
-        for t, x in enumerate(self._x):
-            distance = _distance(x[:, None], *(v[:, None] for v in _velocities(log_phi[t], u)))
-            distance = np.where(live[t, ..., None], distance, np.inf).min(axis=1)
-            enough = -self._log_tolerance / (_EASE * distance)
-            enough = np.where(enough <= u[1:], np.maximum(enough, u[:-1]), np.inf)
-            filtered[t] = enough.min(axis=-1)
-        return np.minimum(unfiltered, filtered), filtered < unfiltered
+    def _frequencies(
+        self, params: Floats, live: Bools, low: Floats, high: Floats
+    ) -> tuple[Ints, Bools, Octaves]:
+        """Sizes of series (t, n); whether a filter and octaves need fewer terms, and which."""
+        log_phi = self.model_.kernel(PROBES + 0j, params)(self._times[:, None, None])[0]
+        frequency = frequency_at(_log_tails(log_phi), PROBES, self._log_tolerance)
+        octaves = find_octaves(log_phi, self._x, live, low, high, self._log_tolerance)
+        if self.n_terms is not None:
+            return np.zeros_like(octaves.first), np.zeros(low.shape, dtype=bool), octaves
+        per_frequency = (high - low) / np.pi
+        n_terms = np.minimum(frequency * per_frequency + 1, _SIZES[-1])
+        # The filter begins to cut terms off at half the frequency of the cut.
+        last = np.minimum(octaves.last, np.searchsorted(CUTS, 2 * frequency))
+        octaves = octaves._replace(last=np.maximum(last, octaves.first))
+        first = np.minimum(octaves.first, len(CUTS) - 1)
+        n_filtered = CUTS[first] * per_frequency
+        n_filtered += (octaves.last - octaves.first) * n_nodes(self._log_tolerance)
+        filtered = (n_filtered < n_terms) & (octaves.first < len(CUTS))
+        size = np.where(filtered, first, np.searchsorted(_SIZES, n_terms))
+        return size, filtered, octaves
 
     # -- summing -----------------------------------------------------------------------
 
     def _series(self, plan: _Plan) -> Iterator[_Series]:
         """Put together what has the same range and number of terms."""
-        shape = (len(_WIDTHS), _EIGHTHS + 1, len(_SIZES), 2)
-        entries = (plan.width, plan.start, np.maximum(plan.size, 0), plan.filtered.astype(int))
+        shape = (2, len(_WIDTHS), _EIGHTHS + 1, max(len(_SIZES), len(CUTS)))
+        entries = (plan.filtered.astype(np.intp), plan.width, plan.start, np.maximum(plan.size, 0))
         codes = np.where(plan.size >= 0, np.ravel_multi_index(entries, shape), -1)
         order = np.argsort(codes, axis=None, kind="stable")
         found, starts = np.unique(codes.ravel()[order], return_index=True)
         for code, items in zip(found, np.split(order, starts[1:]), strict=True):
             if code < 0:
                 continue
-            width, start, size, filtered = np.unravel_index(code, shape)
-            w = float(_WIDTHS[width])
-            n_terms = int(_SIZES[size]) if self.n_terms is None else self.n_terms
+            filtered, width, start, size = (int(i) for i in np.unravel_index(code, shape))
+            w, cut = float(_WIDTHS[width]), None
+            if filtered:
+                cut = float(CUTS[size])
+                n_terms = int(cut * w / np.pi) + 2
+            else:
+                n_terms = self.n_terms or int(_SIZES[size])
             times, rows = np.unravel_index(items, codes.shape)
-            yield _Series(-w * start / _EIGHTHS, w, n_terms, bool(filtered), times, rows)
+            yield _Series(-w * start / _EIGHTHS, w, n_terms, cut, times, rows)
+
+    def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats) -> None:
+        """Add what filtered series have left out, to the puts (t, n, layers, strikes) it matters to."""
+        layers = puts.shape[2]
+        present = plan.filtered & (plan.size >= 0)
+        first, last = plan.octaves.first[present], plan.octaves.last[present]
+        for j in range(first.min(initial=len(CUTS)), last.max(initial=0)):
+            u = nodes(j, self._log_tolerance)
+            n_items = max(_TERMS_AT_ONCE // (len(u) * layers), 1)
+            wanted = present & (plan.octaves.first <= j) & (j < plan.octaves.last)
+            reached = within_reach(plan.octaves, j, self._x, self._log_tolerance)
+            for t, x in enumerate(self._x):
+                table = None
+                rows = np.flatnonzero(wanted[t])
+                for part in np.split(rows, range(n_items, len(rows), n_items)):
+                    if not part.size:
+                        continue
+                    if table is None:
+                        table = payoff(j, x, self._log_tolerance)
+                    terms = self._terms(params[part], t, u, layers)
+                    sums = terms.view(np.float64).reshape(-1, 2 * len(u)) @ table
+                    sums = sums.reshape(-1, layers, len(x))
+                    puts[t, part] += np.where(reached[t, part, None], sums, 0.0)
 
     def _puts(self, params: Floats, series: _Series, layers: int) -> Floats:
         """Puts and their derivatives (items, layers, strikes); items are ordered by maturity."""
@@ -307,24 +347,24 @@ class COSPricer(BasePricer):
         ends = np.append(ends, len(series.times))
         for first in range(0, series.n_terms, n_terms):
             k = np.arange(first, min(first + n_terms, series.n_terms))
+            u = k * (np.pi / series.width)
             for t, begin, end in zip(present, ends[:-1], ends[1:], strict=True):
-                table = _payoff(k, self._x[t], series)
+                table = _payoff(u, self._x[t], series)
                 for i in range(begin, end, n_items):
                     items = slice(i, min(i + n_items, end))
-                    terms = self._terms(params[series.rows[items]], t, k, series.width, layers)
+                    terms = self._terms(params[series.rows[items]], t, u, layers)
                     part = terms.view(np.float64).reshape(-1, 2 * len(k)) @ table
                     sums[items] += part.reshape(-1, layers, part.shape[-1])
         return sums
 
-    def _terms(self, params: Floats, t: int, k: Ints, width: float, layers: int) -> Complex:
-        """Characteristic functions and their derivatives (n, layers, n_terms)."""
-        u = k * (np.pi / width) + 0j
-        kernel = self.model_.kernel(u, params, gradient=layers > 1)
+    def _terms(self, params: Floats, t: int, u: Floats, layers: int) -> Complex:
+        """Characteristic functions and their derivatives (n, layers, m) at frequencies (m,)."""
+        kernel = self.model_.kernel(u + 0j, params, gradient=layers > 1)
         log_phi, slopes = kernel(self._times[t].reshape(1, 1, 1))
         phi = np.exp(log_phi[0])
         if layers == 1:
             return phi[:, None]
-        terms = np.empty((len(params), layers, len(k)), dtype=np.complex128)
+        terms = np.empty((len(params), layers, len(u)), dtype=np.complex128)
         terms[:, 0] = phi
         for layer, slope in enumerate(slopes, start=1):
             np.multiply(phi, np.broadcast_to(slope, log_phi.shape)[0], out=terms[:, layer])
@@ -345,22 +385,23 @@ class COSPricer(BasePricer):
 
     def _series_errors(self, params: Floats, plan: _Plan) -> Floats:
         """Bounds (t, n, s) on the terms left out, and on what the filter does to the others."""
-        u = FINE_PROBES
-        kernel = self.model_.kernel(u + 0j, params)
-        n_terms = _SIZES[np.maximum(plan.size, 0)] if self.n_terms is None else self.n_terms
-        last = n_terms * np.pi / _WIDTHS[plan.width]
-        rows = np.arange(len(params))
         errors = np.zeros((*plan.size.shape, self._x.shape[1]))
-        for t, x in enumerate(self._x):
+        sizes = _SIZES[np.clip(plan.size, 0, len(_SIZES) - 1)]
+        ends = np.pi / _WIDTHS[plan.width] * (sizes if self.n_terms is None else self.n_terms)
+        cuts, left = log_left(plan.octaves, self._x, self._log_tolerance)
+        beyond = -EASE_AT_LEAST * reach(self._log_tolerance)
+        first = CUTS[np.minimum(plan.octaves.first, len(CUTS) - 1)]
+        kernel = self.model_.kernel(FINE_PROBES + 0j, params)
+        for t in range(len(self._times)):
             log_phi = kernel(self._times[t].reshape(1, 1, 1))[0][0]
+            tails = _log_tails(log_phi, FINE_PROBES)
+            eases = np.where(_ripple(log_phi) < _SMOOTH, 1.0, 0.0)[:, None]
             # A filter changes terms from about the middle of a series on.
-            first = np.where(plan.filtered[t], last[t] / 2, last[t])
-            bound = np.exp(log_tail_at(_log_tails(log_phi, u), u, first))[:, None]
-            at = np.clip(np.searchsorted(u, first) - 1, 0, len(u) - 2)
-            distance = _distance(x, *(v[rows, at, None] for v in _velocities(log_phi, u)))
-            eased = plan.filtered[t] & (_ripple(log_phi) < _SMOOTH)
-            left = np.exp(-_EASE_AT_LEAST * last[t, :, None] * distance)
-            errors[t] = np.where(eased[:, None], bound * left, bound)
+            own = np.stack([log_tail_at(tails, FINE_PROBES, cut / 2) for cut in cuts[t].T], axis=-1)
+            others = log_tail_at(tails, FINE_PROBES, first[t] / 2)[:, None]
+            filtered = np.exp(own + eases * left[t]) + np.exp(others + eases * beyond)
+            plain = np.exp(log_tail_at(tails, FINE_PROBES, ends[t]))[:, None]
+            errors[t] = np.where(plan.filtered[t, :, None], filtered, plain)
         return np.where((plan.size < 0)[..., None], 0.0, errors)
 
 
@@ -368,19 +409,6 @@ def _bound(moments: Floats, orders: Floats, distance: Floats) -> Floats:
     """Markov's bounds (t, n, s) on what lies beyond distances (t, n or 1, s), 1 without any."""
     log_bound = (moments[..., None, :] - orders * distance[..., None]).min(axis=-1)
     return np.exp(np.minimum(log_bound, 0.0))
-
-
-def _velocities(log_phi: Complex, u: Floats) -> tuple[Floats, Floats]:
-    """Least and greatest velocity (n, m - 1) of the phase of phi from every probe on."""
-    velocity = np.diff(log_phi.imag, axis=-1)[:, ::-1] / np.diff(u)[::-1]
-    least, greatest = np.minimum.accumulate(velocity, -1), np.maximum.accumulate(velocity, -1)
-    return least[:, ::-1], greatest[:, ::-1]
-
-
-def _distance(x: Floats, least: Floats, greatest: Floats) -> Floats:
-    """Distance of log-strikes from where the law is not smooth: the velocities of the phase."""
-    distance = np.maximum(np.maximum(least - x, x - greatest), 0.0)
-    return np.nan_to_num(distance, nan=0.0)
 
 
 def _ripple(log_phi: Complex) -> Floats:
@@ -403,24 +431,21 @@ def _from_menu(low: Floats, high: Floats) -> tuple[Ints, Ints]:
     return width, start.astype(np.intp)
 
 
-def _log_tails(log_phi: Complex, u: Floats) -> Floats:
+def _log_tails(log_phi: Complex, u: Floats = PROBES) -> Floats:
     """Bounds on the terms of a series of an option from every frequency on, as logarithms."""
     tail = 0.5 * np.pi - np.arctan(u) + 0.5 * np.log1p(u**-2)
     return log_tails(np.minimum(log_phi.real, 0.0), (4 / np.pi) * tail)
 
 
-def _payoff(k: Ints, x: Floats, series: _Series) -> Floats:
+def _payoff(u: Floats, x: Floats, series: _Series) -> Floats:
     """Coefficients of puts (2 * n_terms, n_strikes), for real and imaginary parts in turn."""
-    u = k * (np.pi / series.width)
     theta = np.clip(x - series.low, 0.0, series.width)
-    strike = np.exp(series.low + theta)
     rotation = np.exp(1j * (u[:, None] * theta))
-    sine = np.divide(rotation.imag, u[:, None], out=np.tile(theta, (len(u), 1)), where=u[:, None] > 0)
-    payoff = np.exp(series.low) - strike * (rotation.real - sine)
-    weight = 2 / series.width / (1 + u * u)
-    weight[k == 0] *= 0.5
-    if series.filtered:
-        weight *= np.exp(np.log(np.finfo(np.float64).eps) * (k / series.n_terms) ** _ORDER)
+    sine = np.where(u[:, None] > 0, rotation.imag / np.where(u > 0, u, 1.0)[:, None], theta)
+    payoff = np.exp(series.low) - np.exp(series.low + theta) * (rotation.real - sine)
+    weight = np.where(u > 0, 2.0, 1.0) / series.width / (1 + u * u)
+    if series.cut is not None:
+        weight *= low_pass(u, series.cut)
     angle = u * series.low
     parts = np.stack([weight * np.cos(angle), weight * np.sin(angle)], axis=1)
-    return (parts[:, :, None] * payoff[:, None, :]).reshape(2 * len(k), -1)
+    return (parts[:, :, None] * payoff[:, None, :]).reshape(2 * len(u), -1)

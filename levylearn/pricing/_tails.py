@@ -28,8 +28,8 @@ ORDERS = 2.0 ** np.concatenate([np.arange(-6, 1), np.arange(1, 6, 0.5), np.arang
 _ROUNDING = 1e-7
 
 # Denser where most characteristic functions become negligible, so as to see those that come back.
-PROBES = 2.0 ** np.concatenate([np.arange(-6, -1), np.arange(-1, 10, 0.5), np.arange(10, 23)])
-FINE_PROBES = 2.0 ** np.arange(-6, 22, 1 / 16)
+PROBES = 2.0 ** np.concatenate([np.arange(-6, -1), np.arange(-1, 10, 0.5), np.arange(10, 37)])
+FINE_PROBES = 2.0 ** np.arange(-6, 36, 1 / 16)
 # Beyond this a logarithm is that of zero.
 _LOG_ZERO = 700.0
 
