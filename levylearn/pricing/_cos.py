@@ -15,7 +15,7 @@ from levylearn.models import CharacteristicModel
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._octaves import (
     CUTS,
-    EASE_AT_LEAST,
+    EASE,
     Octaves,
     find_octaves,
     log_left,
@@ -278,18 +278,18 @@ class COSPricer(BasePricer):
         """Sizes of series (t, n); whether a filter and octaves need fewer terms, and which."""
         log_phi = self.model_.kernel(PROBES + 0j, params)(self._times[:, None, None])[0]
         frequency = frequency_at(_log_tails(log_phi), PROBES, self._log_tolerance)
-        octaves = find_octaves(log_phi, self._x, live, low, high, self._log_tolerance)
+        octaves = find_octaves(
+            log_phi, frequency, self._x, live, low, high, self._log_tolerance
+        )
         if self.n_terms is not None:
             return np.zeros_like(octaves.first), np.zeros(low.shape, dtype=bool), octaves
         per_frequency = (high - low) / np.pi
         n_terms = np.minimum(frequency * per_frequency + 1, _SIZES[-1])
-        # The filter begins to cut terms off at half the frequency of the cut.
-        last = np.minimum(octaves.last, np.searchsorted(CUTS, 2 * frequency))
-        octaves = octaves._replace(last=np.maximum(last, octaves.first))
         first = np.minimum(octaves.first, len(CUTS) - 1)
         n_filtered = CUTS[first] * per_frequency
         n_filtered += (octaves.last - octaves.first) * n_nodes(self._log_tolerance)
-        filtered = (n_filtered < n_terms) & (octaves.first < len(CUTS))
+        needless = octaves.ends & (octaves.last == octaves.first)
+        filtered = (n_filtered < n_terms) & (octaves.first < len(CUTS)) & ~needless
         size = np.where(filtered, first, np.searchsorted(_SIZES, n_terms))
         return size, filtered, octaves
 
@@ -317,25 +317,24 @@ class COSPricer(BasePricer):
 
     def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats) -> None:
         """Add what filtered series have left out, to the puts (t, n, layers, strikes) it matters to."""
-        layers = puts.shape[2]
+        n_terms, layers = n_nodes(self._log_tolerance), puts.shape[2]
+        n_items = max(_TERMS_AT_ONCE // (n_terms * layers), 1)
+        first, last = plan.octaves.first, plan.octaves.last
         present = plan.filtered & (plan.size >= 0)
-        first, last = plan.octaves.first[present], plan.octaves.last[present]
-        for j in range(first.min(initial=len(CUTS)), last.max(initial=0)):
+        for j in range(first[present].min(initial=len(CUTS)), last[present].max(initial=0)):
             u = nodes(j, self._log_tolerance)
-            n_items = max(_TERMS_AT_ONCE // (len(u) * layers), 1)
-            wanted = present & (plan.octaves.first <= j) & (j < plan.octaves.last)
+            wanted = present & (first <= j) & (j < last)
             reached = within_reach(plan.octaves, j, self._x, self._log_tolerance)
-            for t, x in enumerate(self._x):
-                table = None
-                rows = np.flatnonzero(wanted[t])
+            at_end = plan.octaves.ends & (last == j + 1)
+            for t, ends in np.ndindex(len(self._x), 2):
+                rows = np.flatnonzero(wanted[t] & (at_end[t] == ends))
+                if not rows.size:
+                    continue
+                table = payoff(j, self._x[t], bool(ends), self._log_tolerance)
                 for part in np.split(rows, range(n_items, len(rows), n_items)):
-                    if not part.size:
-                        continue
-                    if table is None:
-                        table = payoff(j, x, self._log_tolerance)
                     terms = self._terms(params[part], t, u, layers)
-                    sums = terms.view(np.float64).reshape(-1, 2 * len(u)) @ table
-                    sums = sums.reshape(-1, layers, len(x))
+                    sums = terms.view(np.float64).reshape(-1, 2 * n_terms) @ table
+                    sums = sums.reshape(-1, layers, table.shape[1])
                     puts[t, part] += np.where(reached[t, part, None], sums, 0.0)
 
     def _puts(self, params: Floats, series: _Series, layers: int) -> Floats:
@@ -389,15 +388,14 @@ class COSPricer(BasePricer):
         sizes = _SIZES[np.clip(plan.size, 0, len(_SIZES) - 1)]
         ends = np.pi / _WIDTHS[plan.width] * (sizes if self.n_terms is None else self.n_terms)
         cuts, left = log_left(plan.octaves, self._x, self._log_tolerance)
-        beyond = -EASE_AT_LEAST * reach(self._log_tolerance)
+        beyond = -EASE * reach(self._log_tolerance)
         first = CUTS[np.minimum(plan.octaves.first, len(CUTS) - 1)]
         kernel = self.model_.kernel(FINE_PROBES + 0j, params)
         for t in range(len(self._times)):
             log_phi = kernel(self._times[t].reshape(1, 1, 1))[0][0]
             tails = _log_tails(log_phi, FINE_PROBES)
             eases = np.where(_ripple(log_phi) < _SMOOTH, 1.0, 0.0)[:, None]
-            # A filter changes terms from about the middle of a series on.
-            own = np.stack([log_tail_at(tails, FINE_PROBES, cut / 2) for cut in cuts[t].T], axis=-1)
+            own = np.stack([log_tail_at(tails, FINE_PROBES, cut) for cut in cuts[t].T], axis=-1)
             others = log_tail_at(tails, FINE_PROBES, first[t] / 2)[:, None]
             filtered = np.exp(own + eases * left[t]) + np.exp(others + eases * beyond)
             plain = np.exp(log_tail_at(tails, FINE_PROBES, ends[t]))[:, None]

@@ -27,13 +27,11 @@ Bools = NDArray[np.bool_]
 
 _ORDER = 8
 _LOG_LEAST = float(np.log(np.finfo(np.float64).eps))
-# Of what the filter cuts off at U, exp(-_EASE * U * d) is left at the distance d, if that is
-# about as much as double precision can tell; of less, less is left.
-_EASE = 1 / 3.5
-EASE_AT_LEAST = 0.2
+# Of what the filter cuts off at U, at most exp(-EASE * U * d) is left at the distance d.
+EASE = 0.2
 # By so many nodes, in the part of an octave's range up to U, the series is longer than distances
 # of strikes ask for. It lets the phase turn by 2 pi for each, off its velocity.
-_SPARE_NODES = 32
+_SPARE_NODES = 16
 
 CUTS = PROBES[(PROBES >= 1) & (np.log2(PROBES) % 1 == 0)]
 _AT_CUTS = np.searchsorted(PROBES, CUTS)
@@ -44,6 +42,7 @@ class Octaves(NamedTuple):
 
     first: Ints
     last: Ints
+    ends: Bools  # whether nothing follows the last cut, so that there is no need of a filter
     least: Floats
     greatest: Floats
 
@@ -55,17 +54,23 @@ def low_pass(u: Floats, cut: float) -> Floats:
 
 def reach(log_tolerance: float) -> float:
     """Distance, in units of 1/U, from which on what a filter leaves is below a tolerance."""
-    return -log_tolerance / _EASE
+    return -log_tolerance / EASE
 
 
 def find_octaves(
-    log_phi: Complex, x: Floats, live: Bools, low: Floats, high: Floats, log_tolerance: float
+    log_phi: Complex,
+    frequency: Floats,
+    x: Floats,
+    live: Bools,
+    low: Floats,
+    high: Floats,
+    log_tolerance: float,
 ) -> Octaves:
     """Octaves that series on the ranges [low, high] (t, n) ask for, from log phi at the probes.
 
     The first cut is high enough for the ends of the range to be out of reach; it is the number
     of cuts where there is none. From the last on, no strike (t, s) that is live (t, n, s) is
-    within reach.
+    within reach, or phi has become negligible, as it does at a frequency (t, n).
     """
     velocity = np.diff(log_phi.imag[..., _AT_CUTS], axis=-1) / np.diff(CUTS)
     velocity = np.concatenate([velocity[..., :1], velocity], axis=-1)  # of the octave before
@@ -78,7 +83,8 @@ def find_octaves(
     settled = np.logical_and.accumulate(settled[..., ::-1], axis=-1)[..., ::-1]
     fits = settled & (CUTS * room >= reach(log_tolerance))
     first = np.where(fits.any(axis=-1), fits.argmax(axis=-1), len(CUTS))
-    found = Octaves(first, first, least, greatest)
+    end = np.minimum(np.searchsorted(CUTS, frequency), len(CUTS) - 1)
+    found = Octaves(first, np.maximum(first, end), np.isfinite(frequency), least, greatest)
     wanted = np.stack(
         [
             (within_reach(found, j, x, log_tolerance) & live).any(axis=-1)
@@ -86,7 +92,8 @@ def find_octaves(
         ]
     )
     n_wanted = np.where(wanted.any(axis=0), len(wanted) - wanted[::-1].argmax(axis=0), 0)
-    return found._replace(last=np.maximum(first, n_wanted))
+    last = np.maximum(first, np.minimum(n_wanted, end))
+    return found._replace(last=last, ends=found.ends & (last == end))
 
 
 def within_reach(octaves: Octaves, j: int, x: Floats, log_tolerance: float) -> Bools:
@@ -96,15 +103,17 @@ def within_reach(octaves: Octaves, j: int, x: Floats, log_tolerance: float) -> B
 
 
 def log_left(octaves: Octaves, x: Floats, log_tolerance: float) -> tuple[Floats, Floats]:
-    """Last cuts (t, n, s) that strikes take part in, and a bound on what these leave.
+    """Frequencies (t, n, s) up to which strikes are priced, and a bound on what they leave.
 
-    The bound is the logarithm of a share of the terms from about half of the cut on. The other
-    strikes' octaves, and the ends of the range, are just out of reach.
+    The bound is the logarithm of a share of the terms beyond. A filter begins to change terms at
+    about half of the cut.
     """
     at = np.repeat(np.minimum(octaves.first, len(CUTS) - 1)[..., None], x.shape[1], axis=-1)
     for j in range(len(CUTS) - 1):
         at += within_reach(octaves, j, x, log_tolerance) & (at == j) & (octaves.last > j)[..., None]
-    return CUTS[at], -EASE_AT_LEAST * CUTS[at] * _distance(octaves, at, x)
+    left = -EASE * CUTS[at] * _distance(octaves, at, x)
+    complete = octaves.ends[..., None] & (at == octaves.last[..., None])
+    return np.where(complete, CUTS[at], CUTS[at] / 2), np.where(complete, 0.0, left)
 
 
 def _distance(octaves: Octaves, at: Ints, x: Floats) -> Floats:
@@ -131,9 +140,10 @@ def n_nodes(log_tolerance: float) -> int:
     return 2 * int(np.ceil(reach(log_tolerance) / np.pi + _SPARE_NODES))
 
 
-def payoff(j: int, x: Floats, log_tolerance: float) -> Floats:
+def payoff(j: int, x: Floats, ends: bool, log_tolerance: float) -> Floats:
     """Coefficients of puts (2 * n_nodes, n_strikes), for real and imaginary parts in turn."""
     u = nodes(j, log_tolerance)
-    weight = (low_pass(u, 2 * CUTS[j]) - low_pass(u, CUTS[j])) * (u[0] / np.pi) / (1 + u * u)
+    passed = (1.0 if ends else low_pass(u, 2 * CUTS[j])) - low_pass(u, CUTS[j])
+    weight = passed * (u[0] / np.pi) / (1 + u * u)
     terms = np.exp(-1j * u[:, None] * x) * (weight * (1 - 1j / u))[:, None] * -np.exp(x)
     return np.stack([terms.real, -terms.imag], axis=1).reshape(2 * len(u), -1)

@@ -72,7 +72,8 @@ def log_tails(log_size: Floats, tail: Floats) -> Floats:
     """
     log_size = np.maximum.accumulate(log_size[..., ::-1], axis=-1)[..., ::-1]
     parts = np.exp(log_size) * -np.diff(tail, append=0.0, axis=-1)
-    return np.log(np.cumsum(parts[..., ::-1], axis=-1)[..., ::-1])
+    with np.errstate(divide="ignore"):
+        return np.log(np.cumsum(parts[..., ::-1], axis=-1)[..., ::-1])
 
 
 def frequency_at(log_tail: Floats, u: Floats, log_tolerance: float) -> Floats:
