@@ -42,25 +42,27 @@ class Moments(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def log_moments(model: CharacteristicModel, params: Floats, times: Floats) -> Moments:
+def log_moments(
+    model: CharacteristicModel, params: Floats, times: Floats, orders: Floats = ORDERS
+) -> Moments:
     """Logarithms of exponential moments, (t, n, n_orders), at maturities (t, 1, 1)."""
-    u = np.concatenate([-1j * (1 + ORDERS), 1j * ORDERS])
+    u = np.concatenate([-1j * (1 + orders), 1j * orders])
     up, down = np.split(model.kernel(u, params)(times)[0], 2, axis=-1)
     low, high = model.moment_limits(params)
-    return Moments(_existing(up, high - 1), _existing(down, -low))
+    return Moments(_existing(up, orders, high - 1), _existing(down, orders, -low))
 
 
-def _existing(log_phi: Complex, limit: Floats) -> Floats:
+def _existing(log_phi: Complex, orders: Floats, limit: Floats) -> Floats:
     """Real part up to where the moments end: there K is no longer real, finite and convex.
 
     A formula may well be evaluated beyond, and return anything.
     """
     K = log_phi.real
     slack = _ROUNDING * (1 + np.abs(K))
-    real = np.isfinite(K) & (np.abs(log_phi.imag) <= slack) & (ORDERS < limit[:, None])
-    slope = np.diff(K, axis=-1, prepend=0.0) / np.diff(ORDERS, prepend=0.0)
+    real = np.isfinite(K) & (np.abs(log_phi.imag) <= slack) & (orders < limit[:, None])
+    slope = np.diff(K, axis=-1, prepend=0.0) / np.diff(orders, prepend=0.0)
     # K vanishes at 0 and 1, so it does not fall beyond.
-    convex = np.diff(slope, axis=-1, prepend=0.0) >= -slack / ORDERS
+    convex = np.diff(slope, axis=-1, prepend=0.0) >= -slack / orders
     return np.where(np.logical_and.accumulate(real & convex, axis=-1), K, np.inf)
 
 
