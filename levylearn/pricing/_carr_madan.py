@@ -36,10 +36,10 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 # Spacings of frequencies and of log-strikes, and numbers of frequencies, are taken from menus, so
-# that parameter sets are transformed together: four spacings and two numbers an octave.
-_PER_OCTAVE = 4
-_SIZES = np.ravel(np.array([[16, 24]]) * 2 ** np.arange(13)[:, None])
-_MOST_LOG_STRIKES = 2**14
+# that parameter sets are transformed together.
+_STEPS_PER_OCTAVE, _SPACINGS_PER_OCTAVE = 4, 1
+_SIZES = np.ravel(np.array([[16, 24]]) * 2 ** np.arange(12)[:, None])[:-1]
+_MOST_LOG_STRIKES, _WIDEST = 2**14, 1.0
 # Whatever the other moments are: E[S^(1/2)] exists.
 _ALWAYS = -0.5
 # Logarithm of the largest damped price that rounding is to be a fraction of.
@@ -59,13 +59,13 @@ class _Side(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """Of every parameter set (n,): damping, spacings in the menus, and numbers."""
+    """Of parameter sets (n,) on a side, or on all sides (sides, n)."""
 
     damping: Floats
     step: Floats
     n_points: Ints
     spacing: Floats
-    live: Bools  # (n, s): which strikes are worth more than the tolerance
+    live: Bools  # (..., s): which strikes are on the side, and worth more than the tolerance
 
 
 class CarrMadanPricer(BasePricer):
@@ -85,7 +85,7 @@ class CarrMadanPricer(BasePricer):
     By default, calls out of the money are priced with positive damping, puts with damping
     below -1, and the others follow from parity, so that nothing cancels. The damping is the one
     for which the frequencies may be spaced most widely, given which moments exist; spacings and
-    the number of frequencies follow from `tolerance`. At most 98304 frequencies are
+    the number of frequencies follow from `tolerance`. At most 32768 frequencies are
     used: where the characteristic function decays too slowly, :meth:`error_estimate` tells what
     that achieves.
 
@@ -240,16 +240,17 @@ class CarrMadanPricer(BasePricer):
     def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
         self._check_damping(params)
         layers = 1 + gradient * params.shape[1]
-        calls = np.zeros((len(params), layers, *self._x.shape))
         moments = log_moments(self.model_, params, self._times[:, None, None])
-        for side in self._sides:
-            plan = self._plan(params, side, moments)
-            x = self._x[side.t, side.strikes]
-            values = self._values(params, side, plan, layers)
-            residue = np.where(plan.damping[:, None] < 0, 1.0, 0.0)
-            residue = residue - np.where(plan.damping[:, None] < -1, np.exp(x), 0.0)
-            values[:, 0] += residue
-            calls[:, :, side.t, side.strikes] = values
+        plans = [self._plan(params, side, moments) for side in self._sides]
+        plan = _Plan(*(np.stack(part) for part in zip(*plans, strict=True)))
+        values = self._values(params, plan, layers)
+        calls = np.zeros((len(params), layers, *self._x.shape))
+        for i, side in enumerate(self._sides):
+            damping = plan.damping[i, :, None]
+            residue = np.where(damping < 0, 1.0, 0.0)
+            residue = residue - np.where(damping < -1, np.exp(self._x[side.t]), 0.0)
+            values[i, :, 0] += residue
+            calls[:, :, side.t, side.strikes] = values[i][..., side.strikes]
         out = np.empty((len(params), layers, self.grid.n_quotes))
         out[:, :, self._quotes] = calls
         return out[:, 0], out[:, 1:] if gradient else None
@@ -291,8 +292,8 @@ class CarrMadanPricer(BasePricer):
         else:
             live = np.ones((len(params), len(x)), dtype=bool)
         # Simpson's rule takes every other frequency for a rule of its own.
-        step = _from_menu(np.pi / period) if self.spacing is None else np.full(len(x), self.spacing)
-        step = np.broadcast_to(step, damping.shape)
+        wide = np.pi / period
+        step = _from_menu(wide, _STEPS_PER_OCTAVE) if self.spacing is None else np.full_like(wide, self.spacing)
         log_size, tails = self._decay(params, side, damping, PROBES)
         weight = np.where(live, -damping[:, None] * x, -np.inf).max(axis=1, initial=-700.0)
         end = frequency_at(tails + weight[:, None], PROBES, self._log_tolerance)
@@ -304,14 +305,16 @@ class CarrMadanPricer(BasePricer):
         curvature = self._curvature(log_size, PROBES, n_points * step)
         fine = (np.exp(self._log_tolerance - weight) * 384 / 5 / curvature) ** 0.25
         extent = np.where(live, x, -np.inf).max(axis=1) - np.where(live, x, np.inf).min(axis=1)
-        fine = _from_menu(np.maximum(fine, np.maximum(extent, 0) / _MOST_LOG_STRIKES))
+        fine = _from_menu(np.fmin(np.fmax(fine, extent / _MOST_LOG_STRIKES), _WIDEST), _SPACINGS_PER_OCTAVE)
         if self.algorithm == "fft":
             length = n_points
             if self.n_points is None:
                 wanted = 2 * np.pi / (step * fine)
                 length = 2 ** np.ceil(np.log2(np.clip(wanted, n_points, 2 * _SIZES[-1])))
             fine = 2 * np.pi / (step * length)
-        return _Plan(damping, step, n_points, fine, live)
+        on_side = np.zeros((len(params), self._x.shape[1]), dtype=bool)
+        on_side[:, side.strikes] = live
+        return _Plan(damping, step, n_points, fine, on_side)
 
     def _damping(self, log_moment: Floats, is_put: bool, x: Floats) -> tuple[Floats, Floats]:
         """Damping (n,), and half of the period that it asks for.
@@ -362,42 +365,44 @@ class CarrMadanPricer(BasePricer):
 
     # -- transforming ------------------------------------------------------------------
 
-    def _values(self, params: Floats, side: _Side, plan: _Plan, layers: int) -> Floats:
-        """Prices less their residues, and derivatives (n, layers, strikes)."""
-        x = self._x[side.t, side.strikes]
-        out = np.zeros((len(params), layers, len(x)))
-        codes = np.stack([plan.step, plan.n_points, plan.spacing], axis=1)
-        found, group_of = np.unique(codes, axis=0, return_inverse=True)
+    def _values(self, params: Floats, plan: _Plan, layers: int) -> Floats:
+        """Prices less their residues, and derivatives (sides, n, layers, strikes)."""
+        out = np.zeros((*plan.step.shape, layers, self._x.shape[1]))
+        times = np.array([side.t for side in self._sides])
+        codes = np.stack([plan.step, plan.n_points, plan.spacing], axis=-1)
+        codes[~plan.live.any(axis=-1)] = 0.0
+        found, group_of = np.unique(codes.reshape(-1, 3), axis=0, return_inverse=True)
         for group, (step, n_points, spacing) in enumerate(found):
-            rows = np.flatnonzero((group_of.ravel() == group) & plan.live.any(axis=1))
-            if not rows.size:
+            if not n_points:
                 continue
-            live = plan.live[rows].any(axis=0)
-            # A grid that is the same whatever strikes there are.
+            sides, rows = np.nonzero(group_of.reshape(plan.step.shape) == group)
+            x, live = self._x[times[sides]], plan.live[sides, rows]
+            # A lattice that is the same whatever strikes there are.
             first = int(np.floor(x[live].min() / spacing)) - _MARGIN
-            last = int(np.ceil(x[live].max() / spacing)) + _MARGIN
-            log_strikes = spacing * np.arange(first, last + 1)
-            size = int(n_points) * layers
-            n_rows = max(_NUMBERS_AT_ONCE // max(size, layers * len(log_strikes)), 1)
-            for part in np.split(rows, range(n_rows, len(rows), n_rows)):
-                damping = plan.damping[part]
-                terms = self._terms(params[part], side.t, damping, step, int(n_points), layers)
-                terms *= np.exp(-1j * step * log_strikes[0] * np.arange(int(n_points)))
-                damped = self._transformed(terms, step, spacing, len(log_strikes))
-                spline = CubicSpline(log_strikes, damped, axis=-1)
-                values = spline(x[live]) * np.exp(-damping[:, None, None] * x[live])
-                out[np.ix_(part, np.arange(layers), np.flatnonzero(live))] = values
-        return np.where(plan.live[:, None], out, 0.0)
+            n = int(np.ceil(x[live].max() / spacing)) + _MARGIN + 1 - first
+            n_items = max(_NUMBERS_AT_ONCE // (layers * (int(n_points) + n)), 1)
+            for start in range(0, len(rows), n_items):
+                part = slice(start, start + n_items)
+                damping = plan.damping[sides[part], rows[part], None]
+                time = self._times[times[sides[part]], None]
+                terms = self._terms(params[rows[part]], time, damping, step, int(n_points), layers)
+                terms *= np.exp(-1j * step * spacing * first * np.arange(int(n_points)))
+                damped = self._transformed(terms, step, spacing, n)
+                at = np.where(live[part], x[part] / spacing - first, _MARGIN)
+                undamped = np.exp(-damping * np.where(live[part], x[part], 0.0))
+                values = _interpolated(damped, at) * undamped[:, None]
+                out[sides[part], rows[part]] = np.where(live[part, None], values, 0.0)
+        return out
 
     def _terms(
-        self, params: Floats, t: int, damping: Floats, step: float, n_points: int, layers: int
+        self, params: Floats, time: Floats, damping: Floats, step: float, n_points: int, layers: int
     ) -> Complex:
         """Damped transforms and their derivatives (n, layers, n_points), times Simpson's weights."""
         k = np.arange(n_points)
         v = step * k
-        a = damping[:, None] + 1j * v
-        kernel = self.model_.kernel(v - 1j * (1 + damping[:, None]), params, gradient=layers > 1)
-        log_phi, slopes = kernel(self._times[t].reshape(1, 1, 1))
+        a = damping + 1j * v
+        kernel = self.model_.kernel(v - 1j * (1 + damping), params, gradient=layers > 1)
+        log_phi, slopes = kernel(time[None])
         weight = (step / np.pi) * (1 - (-1.0) ** k / 3)
         weight[0] *= 0.5
         terms = np.empty((len(params), layers, n_points), dtype=np.complex128)
@@ -443,7 +448,8 @@ class CarrMadanPricer(BasePricer):
         own += self._aliasing(log_moment, side, plan, x)
         y = -x if side.is_put else x
         worth = np.exp((log_moment[:, None] - ORDERS * y[:, None]).min(axis=-1))
-        return np.where(plan.live, own, np.minimum(worth, 1) * np.where(side.is_put, np.exp(x), 1))
+        live = plan.live[:, side.strikes]
+        return np.where(live, own, np.minimum(worth, 1) * np.where(side.is_put, np.exp(x), 1))
 
     def _aliasing(self, log_moment: Floats, side: _Side, plan: _Plan, x: Floats) -> Floats:
         """Bounds (n, s) on the prices of strikes a period away."""
@@ -458,6 +464,19 @@ class CarrMadanPricer(BasePricer):
         return np.where(between, covered, beside)
 
 
+def _interpolated(values: Floats, at: Floats) -> Floats:
+    """Values (n, layers, m) at the positions 0, ..., m - 1, by cubic splines at others (n, s)."""
+    spline = CubicSpline(np.arange(values.shape[-1]), values.reshape(-1, values.shape[-1]), axis=1)
+    before = at.astype(np.intp)
+    beyond = (at - before)[:, None]
+    items, layers = np.ogrid[: len(values), : values.shape[1]]
+    series = (items * values.shape[1] + layers)[..., None]
+    total = np.zeros((*values.shape[:2], at.shape[1]))
+    for coefficients in spline.c:
+        total = total * beyond + coefficients[before[:, None], series]
+    return total
+
+
 def _periods(log_moment: Floats, excess: Floats, deep: float, nearest: float) -> Floats:
     """Half of the periods (n, n_excess) for which what is added is below a tolerance."""
     room = ORDERS - excess[:, None]
@@ -465,6 +484,6 @@ def _periods(log_moment: Floats, excess: Floats, deep: float, nearest: float) ->
     return np.maximum(np.fmin.reduce(needed, axis=-1), -deep / excess)
 
 
-def _from_menu(values: Floats) -> Floats:
-    """Spacings of the menu that are no larger."""
-    return 2.0 ** (np.floor(np.log2(values) * _PER_OCTAVE) / _PER_OCTAVE)
+def _from_menu(values: Floats, per_octave: int) -> Floats:
+    """Spacings of a menu that are no larger."""
+    return 2.0 ** (np.floor(np.log2(values) * per_octave) / per_octave)
