@@ -292,8 +292,10 @@ class CarrMadanPricer(BasePricer):
         else:
             live = np.ones((len(params), len(x)), dtype=bool)
         # Simpson's rule takes every other frequency for a rule of its own.
-        wide = np.pi / period
-        step = _from_menu(wide, _STEPS_PER_OCTAVE) if self.spacing is None else np.full_like(wide, self.spacing)
+        if self.spacing is None:
+            step = _from_menu(np.pi / period, _STEPS_PER_OCTAVE)
+        else:
+            step = np.full_like(period, self.spacing)
         log_size, tails = self._decay(params, side, damping, PROBES)
         weight = np.where(live, -damping[:, None] * x, -np.inf).max(axis=1, initial=-700.0)
         end = frequency_at(tails + weight[:, None], PROBES, self._log_tolerance)
@@ -305,7 +307,8 @@ class CarrMadanPricer(BasePricer):
         curvature = self._curvature(log_size, PROBES, n_points * step)
         fine = (np.exp(self._log_tolerance - weight) * 384 / 5 / curvature) ** 0.25
         extent = np.where(live, x, -np.inf).max(axis=1) - np.where(live, x, np.inf).min(axis=1)
-        fine = _from_menu(np.fmin(np.fmax(fine, extent / _MOST_LOG_STRIKES), _WIDEST), _SPACINGS_PER_OCTAVE)
+        fine = np.fmin(np.fmax(fine, extent / _MOST_LOG_STRIKES), _WIDEST)
+        fine = _from_menu(fine, _SPACINGS_PER_OCTAVE)
         if self.algorithm == "fft":
             length = n_points
             if self.n_points is None:
@@ -397,7 +400,7 @@ class CarrMadanPricer(BasePricer):
     def _terms(
         self, params: Floats, time: Floats, damping: Floats, step: float, n_points: int, layers: int
     ) -> Complex:
-        """Damped transforms and their derivatives (n, layers, n_points), times Simpson's weights."""
+        """Damped transforms and derivatives (n, layers, n_points), times Simpson's weights."""
         k = np.arange(n_points)
         v = step * k
         a = damping + 1j * v

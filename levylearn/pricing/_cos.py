@@ -278,9 +278,7 @@ class COSPricer(BasePricer):
         """Sizes of series (t, n); whether a filter and octaves need fewer terms, and which."""
         log_phi = self.model_.kernel(PROBES + 0j, params)(self._times[:, None, None])[0]
         frequency = frequency_at(_log_tails(log_phi), PROBES, self._log_tolerance)
-        octaves = find_octaves(
-            log_phi, frequency, self._x, live, low, high, self._log_tolerance
-        )
+        octaves = find_octaves(log_phi, frequency, self._x, live, low, high, self._log_tolerance)
         if self.n_terms is not None:
             return np.zeros_like(octaves.first), np.zeros(low.shape, dtype=bool), octaves
         per_frequency = (high - low) / np.pi
@@ -315,10 +313,18 @@ class COSPricer(BasePricer):
             times, rows = np.unravel_index(items, codes.shape)
             yield _Series(-w * start / _EIGHTHS, w, n_terms, cut, times, rows)
 
+    def _puts(self, params: Floats, series: _Series, layers: int) -> Floats:
+        """Puts and their derivatives (items, layers, strikes)."""
+        total = 0.0
+        for first in range(0, series.n_terms, _MOST_TERMS):
+            k = np.arange(first, min(first + _MOST_TERMS, series.n_terms))
+            tables = {t: _payoff(k, self._x[t], series) for t in np.unique(series.times).tolist()}
+            u = k * (np.pi / series.width)
+            total = total + self._sums(params, series.times, series.rows, u, tables, layers)
+        return total
+
     def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats) -> None:
-        """Add what filtered series have left out, to the puts (t, n, layers, strikes) it matters to."""
-        n_terms, layers = n_nodes(self._log_tolerance), puts.shape[2]
-        n_items = max(_TERMS_AT_ONCE // (n_terms * layers), 1)
+        """Add what filtered series leave out to those puts (t, n, layers, s) that feel it."""
         first, last = plan.octaves.first, plan.octaves.last
         present = plan.filtered & (plan.size >= 0)
         for j in range(first[present].min(initial=len(CUTS)), last[present].max(initial=0)):
@@ -326,47 +332,46 @@ class COSPricer(BasePricer):
             wanted = present & (first <= j) & (j < last)
             reached = within_reach(plan.octaves, j, self._x, self._log_tolerance)
             at_end = plan.octaves.ends & (last == j + 1)
-            for t, ends in np.ndindex(len(self._x), 2):
-                rows = np.flatnonzero(wanted[t] & (at_end[t] == ends))
-                if not rows.size:
-                    continue
-                table = payoff(j, self._x[t], bool(ends), self._log_tolerance)
-                for part in np.split(rows, range(n_items, len(rows), n_items)):
-                    terms = self._terms(params[part], t, u, layers)
-                    sums = terms.view(np.float64).reshape(-1, 2 * n_terms) @ table
-                    sums = sums.reshape(-1, layers, table.shape[1])
-                    puts[t, part] += np.where(reached[t, part, None], sums, 0.0)
+            for ends in (False, True):
+                times, rows = np.nonzero(wanted & (at_end == ends))
+                tables = {
+                    t: payoff(j, self._x[t], ends, self._log_tolerance)
+                    for t in np.unique(times).tolist()
+                }
+                sums = self._sums(params, times, rows, u, tables, puts.shape[2])
+                puts[times, rows] += np.where(reached[times, rows, None], sums, 0.0)
 
-    def _puts(self, params: Floats, series: _Series, layers: int) -> Floats:
-        """Puts and their derivatives (items, layers, strikes); items are ordered by maturity."""
-        sums = np.zeros((len(series.rows), layers, self._x.shape[1]))
-        n_terms = min(series.n_terms, _MOST_TERMS)
-        n_items = max(_TERMS_AT_ONCE // (n_terms * layers), 1)
-        present, ends = np.unique(series.times, return_index=True)
-        ends = np.append(ends, len(series.times))
-        for first in range(0, series.n_terms, n_terms):
-            k = np.arange(first, min(first + n_terms, series.n_terms))
-            u = k * (np.pi / series.width)
-            for t, begin, end in zip(present, ends[:-1], ends[1:], strict=True):
-                table = _payoff(u, self._x[t], series)
-                for i in range(begin, end, n_items):
-                    items = slice(i, min(i + n_items, end))
-                    terms = self._terms(params[series.rows[items]], t, u, layers)
-                    part = terms.view(np.float64).reshape(-1, 2 * len(k)) @ table
-                    sums[items] += part.reshape(-1, layers, part.shape[-1])
+    def _sums(
+        self,
+        params: Floats,
+        times: Ints,
+        rows: Ints,
+        u: Floats,
+        tables: dict[int, Floats],
+        layers: int,
+    ) -> Floats:
+        """Sums of phi times a table for each maturity; `times` are in ascending order."""
+        sums = np.empty((len(rows), layers, self._x.shape[1]))
+        n_items = max(_TERMS_AT_ONCE // (len(u) * layers), 1)
+        for start in range(0, len(rows), n_items):
+            stop = min(start + n_items, len(rows))
+            terms = self._terms(params[rows[start:stop]], times[start:stop], u, layers)
+            terms = terms.view(np.float64)
+            own, starts = np.unique(times[start:stop], return_index=True)
+            for t, a, b in zip(own.tolist(), starts, [*starts[1:], stop - start], strict=True):
+                products = terms[a:b].reshape(-1, terms.shape[-1]) @ tables[t]
+                sums[start + a : start + b] = products.reshape(b - a, layers, -1)
         return sums
 
-    def _terms(self, params: Floats, t: int, u: Floats, layers: int) -> Complex:
+    def _terms(self, params: Floats, times: Ints, u: Floats, layers: int) -> Complex:
         """Characteristic functions and their derivatives (n, layers, m) at frequencies (m,)."""
         kernel = self.model_.kernel(u + 0j, params, gradient=layers > 1)
-        log_phi, slopes = kernel(self._times[t].reshape(1, 1, 1))
-        phi = np.exp(log_phi[0])
-        if layers == 1:
-            return phi[:, None]
+        log_phi, slopes = kernel(self._times[times][None, :, None])
         terms = np.empty((len(params), layers, len(u)), dtype=np.complex128)
-        terms[:, 0] = phi
+        np.exp(log_phi[0], out=terms[:, 0])
         for layer, slope in enumerate(slopes, start=1):
-            np.multiply(phi, np.broadcast_to(slope, log_phi.shape)[0], out=terms[:, layer])
+            slope = np.broadcast_to(slope, log_phi.shape)[0]
+            np.multiply(terms[:, 0], slope, out=terms[:, layer])
         return terms
 
     # -- errors, as fractions of the larger of forward and strike ----------------------
@@ -435,15 +440,26 @@ def _log_tails(log_phi: Complex, u: Floats = PROBES) -> Floats:
     return log_tails(np.minimum(log_phi.real, 0.0), (4 / np.pi) * tail)
 
 
-def _payoff(u: Floats, x: Floats, series: _Series) -> Floats:
+def _payoff(k: Ints, x: Floats, series: _Series) -> Floats:
     """Coefficients of puts (2 * n_terms, n_strikes), for real and imaginary parts in turn."""
+    unit = np.pi / series.width
+    u = k * unit
     theta = np.clip(x - series.low, 0.0, series.width)
-    rotation = np.exp(1j * (u[:, None] * theta))
-    sine = np.where(u[:, None] > 0, rotation.imag / np.where(u > 0, u, 1.0)[:, None], theta)
+    rotation = _rotations(k, unit * theta)
+    sine = rotation.imag / np.where(u > 0, u, 1.0)[:, None]
+    sine[u == 0] = theta
     payoff = np.exp(series.low) - np.exp(series.low + theta) * (rotation.real - sine)
     weight = np.where(u > 0, 2.0, 1.0) / series.width / (1 + u * u)
     if series.cut is not None:
         weight *= low_pass(u, series.cut)
     angle = u * series.low
     parts = np.stack([weight * np.cos(angle), weight * np.sin(angle)], axis=1)
-    return (parts[:, :, None] * payoff[:, None, :]).reshape(2 * len(u), -1)
+    return (parts[:, :, None] * payoff[:, None, :]).reshape(2 * len(k), -1)
+
+
+def _rotations(k: Ints, angle: Floats) -> Complex:
+    """Return exp(i k angle) for consecutive k, with few exponentials."""
+    n_fine = int(np.sqrt(len(k))) + 1
+    fine = np.exp(1j * np.arange(n_fine)[:, None] * angle)
+    coarse = np.exp(1j * k[::n_fine, None] * angle)
+    return (coarse[:, None] * fine).reshape(-1, len(angle))[: len(k)]

@@ -38,7 +38,7 @@ _AT_CUTS = np.searchsorted(PROBES, CUTS)
 
 
 class Octaves(NamedTuple):
-    """First and last cut (t, n), and extreme velocities (t, n, n_cuts) of the phase from each on."""
+    """Cuts (t, n), and extreme velocities (t, n, n_cuts) of the phase from each cut on."""
 
     first: Ints
     last: Ints

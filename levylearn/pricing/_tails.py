@@ -5,9 +5,9 @@ The law: for :math:`K(s) = \log E[e^{sX}]`, Markov's inequality bounds
 finite range. It needs no more than the characteristic function on the imaginary axis and, other
 than a multiple of the standard deviation, holds for every tail.
 
-The characteristic function: probed an octave apart or half of one, with its logarithm taken for a power of u
-between two probes. That is exact for the Gaussian and for Lévy densities whose jumps make it
-decay like :math:`e^{-cu^Y}`, and on the safe side for the slower decay of a power of u.
+The characteristic function: probed at frequencies an octave apart or half of one, with the
+logarithm of its tail taken for a power of u between two of them. That is nearly right for the
+Gaussian and for decay like :math:`e^{-cu^Y}`, and on the safe side for that of a power of u.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ROUNDING = 1e-7
 
 # Denser where most characteristic functions become negligible, so as to see those that come back.
 PROBES = 2.0 ** np.concatenate([np.arange(-6, -1), np.arange(-1, 10, 0.5), np.arange(10, 37)])
-FINE_PROBES = 2.0 ** np.arange(-6, 36, 1 / 16)
+FINE_PROBES = 2.0 ** np.arange(-6, 36, 1 / 8)
 # Beyond this a logarithm is that of zero.
 _LOG_ZERO = 700.0
 
