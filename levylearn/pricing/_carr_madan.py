@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ _MOST_LOG_STRIKES, _WIDEST = 2**14, 1.0
 _ALWAYS = -0.5
 # Logarithm of the largest damped price that rounding is to be a fraction of.
 _LARGEST = 8.0
+# The error of a cubic spline is this, times the fourth power of the spacing and derivative.
+_SPLINE = 5 / 384
 # A cubic spline forgets its ends by a factor of four a point.
 _MARGIN = 14
 # Complex numbers transformed at a time.
@@ -237,16 +239,18 @@ class CarrMadanPricer(BasePricer):
         admissible[admissible] = self._is_damped(params[admissible])
         return admissible
 
-    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
+    def _normalised(
+        self, params: Floats, gradient: bool, *plan: NDArray[Any]
+    ) -> tuple[Floats, Floats | None]:
         self._check_damping(params)
         layers = 1 + gradient * params.shape[1]
         moments = log_moments(self.model_, params, self._times[:, None, None])
         plans = [self._plan(params, side, moments) for side in self._sides]
-        plan = _Plan(*(np.stack(part) for part in zip(*plans, strict=True)))
-        values = self._values(params, plan, layers)
+        chosen = _Plan(*(np.stack(part) for part in zip(*plans, strict=True)))
+        values = self._values(params, chosen, layers)
         calls = np.zeros((len(params), layers, *self._x.shape))
         for i, side in enumerate(self._sides):
-            damping = plan.damping[i, :, None]
+            damping = chosen.damping[i, :, None]
             residue = np.where(damping < 0, 1.0, 0.0)
             residue = residue - np.where(damping < -1, np.exp(self._x[side.t]), 0.0)
             values[i, :, 0] += residue
@@ -263,7 +267,7 @@ class CarrMadanPricer(BasePricer):
         orders = np.append(ORDERS[excess > ORDERS], excess)
         moments = log_moments(self.model_, params, self._times[:, None, None], orders)
         needed = moments.up if self.damping > 0 else moments.down
-        return np.isfinite(needed[..., -1]).all(axis=0)
+        return np.logical_and.reduce(np.isfinite(needed[..., -1]), axis=0)
 
     def _check_damping(self, params: Floats) -> None:
         damped = self._is_damped(params)
@@ -297,27 +301,33 @@ class CarrMadanPricer(BasePricer):
         else:
             step = np.full_like(period, self.spacing)
         log_size, tails = self._decay(params, side, damping, PROBES)
-        weight = np.where(live, -damping[:, None] * x, -np.inf).max(axis=1, initial=-700.0)
-        end = frequency_at(tails + weight[:, None], PROBES, self._log_tolerance)
+        # Of all strikes, the most that damping has taken off.
+        undamped = np.where(live, -damping[:, None] * x, -np.inf).max(axis=1, initial=-700.0)
         if self.n_points is None:
+            end = frequency_at(tails + undamped[:, None], PROBES, self._log_tolerance)
             n_points = np.minimum(end / step + 1, _SIZES[-1])
             n_points = _SIZES[np.searchsorted(_SIZES, n_points)]
         else:
             n_points = np.full(len(params), self.n_points)
-        curvature = self._curvature(log_size, PROBES, n_points * step)
-        fine = (np.exp(self._log_tolerance - weight) * 384 / 5 / curvature) ** 0.25
+        curvature = self._curvature(log_size, PROBES, n_points * step) * np.exp(undamped)
         extent = np.where(live, x, -np.inf).max(axis=1) - np.where(live, x, np.inf).min(axis=1)
-        fine = np.fmin(np.fmax(fine, extent / _MOST_LOG_STRIKES), _WIDEST)
-        fine = _from_menu(fine, _SPACINGS_PER_OCTAVE)
-        if self.algorithm == "fft":
-            length = n_points
-            if self.n_points is None:
-                wanted = 2 * np.pi / (step * fine)
-                length = 2 ** np.ceil(np.log2(np.clip(wanted, n_points, 2 * _SIZES[-1])))
-            fine = 2 * np.pi / (step * length)
         on_side = np.zeros((len(params), self._x.shape[1]), dtype=bool)
         on_side[:, side.strikes] = live
-        return _Plan(damping, step, n_points, fine, on_side)
+        spacing = self._spacing(curvature, extent, step, n_points)
+        return _Plan(damping, step, n_points, spacing, on_side)
+
+    def _spacing(self, curvature: Floats, extent: Floats, step: Floats, n_points: Ints) -> Floats:
+        """Spacing (n,) of log-strikes, for splines with a bound on the fourth derivative."""
+        wanted = (np.exp(self._log_tolerance) / (_SPLINE * curvature)) ** 0.25
+        wanted = np.fmin(np.fmax(wanted, extent / _MOST_LOG_STRIKES), _WIDEST)
+        wanted = _from_menu(wanted, _SPACINGS_PER_OCTAVE)
+        if self.algorithm == "fractional":
+            return wanted
+        length = n_points
+        if self.n_points is None:
+            length = np.clip(2 * np.pi / (step * wanted), n_points, 2 * _SIZES[-1])
+            length = 2 ** np.ceil(np.log2(length)).astype(np.intp)
+        return 2 * np.pi / (step * length)
 
     def _damping(self, log_moment: Floats, is_put: bool, x: Floats) -> tuple[Floats, Floats]:
         """Damping (n,), and half of the period that it asks for.
@@ -364,7 +374,7 @@ class CarrMadanPricer(BasePricer):
     def _curvature(self, log_size: Floats, u: Floats, end: Floats) -> Floats:
         """Bound (n,) on the fourth derivative of the damped price in the log-strike."""
         size = np.where(u <= 2 * end[:, None], np.exp(log_size) * u**2, 0.0)
-        return np.trapezoid(size * u, np.log(u), axis=-1) / np.pi
+        return np.asarray(np.trapezoid(size * u, np.log(u), axis=-1)) / np.pi
 
     # -- transforming ------------------------------------------------------------------
 
@@ -444,7 +454,7 @@ class CarrMadanPricer(BasePricer):
         undamped = np.exp(-plan.damping[:, None] * x)
         left_out = np.exp(log_tail_at(tails, FINE_PROBES, end))
         curvature = self._curvature(log_size, FINE_PROBES, end)
-        rough = 5 / 384 * plan.spacing**4 * curvature
+        rough = _SPLINE * plan.spacing**4 * curvature
         lost = ROUNDING * np.exp(tails[:, 0])
         own = undamped * (left_out + rough + lost)[:, None]
         log_moment = (moments.down if side.is_put else moments.up)[side.t]

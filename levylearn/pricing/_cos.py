@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,17 +209,19 @@ class COSPricer(BasePricer):
         # The errors of the range's two ends and of the series add up.
         self._log_tolerance = float(np.log(self.tolerance / 3))
 
-    def _normalised(self, params: Floats, gradient: bool) -> tuple[Floats, Floats | None]:
+    def _normalised(
+        self, params: Floats, gradient: bool, *plan: NDArray[Any]
+    ) -> tuple[Floats, Floats | None]:
         moments = log_moments(self.model_, params, self._times[:, None, None])
-        plan = self._plan(params, moments)
+        chosen = self._plan(params, moments)
         layers = 1 + gradient * params.shape[1]
-        calls = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
-        for series in self._series(plan):
-            calls[series.times, series.rows] = self._puts(params, series, layers)
-        self._add_octaves(params, plan, calls)
+        calls = np.zeros((*chosen.size.shape, layers, self._x.shape[1]))
+        for series in self._series(chosen):
+            self._add_series(params, series, calls)
+        self._add_octaves(params, chosen, calls)
         x = self._x[:, None, :]
         calls[:, :, 0] += 1 - np.exp(x)
-        calls = np.where(x[:, :, None] >= plan.worthless[..., None, None], 0.0, calls)
+        calls = np.where(x[:, :, None] >= chosen.worthless[..., None, None], 0.0, calls)
         out = np.empty((len(params), layers, self.grid.n_quotes))
         out[:, :, self._quotes] = calls.transpose(1, 2, 0, 3)
         return out[:, 0], out[:, 1:] if gradient else None
@@ -313,15 +315,13 @@ class COSPricer(BasePricer):
             times, rows = np.unravel_index(items, codes.shape)
             yield _Series(-w * start / _EIGHTHS, w, n_terms, cut, times, rows)
 
-    def _puts(self, params: Floats, series: _Series, layers: int) -> Floats:
-        """Puts and their derivatives (items, layers, strikes)."""
-        total = 0.0
+    def _add_series(self, params: Floats, series: _Series, puts: Floats) -> None:
+        """Add series to the puts and their derivatives (t, n, layers, s), a part at a time."""
         for first in range(0, series.n_terms, _MOST_TERMS):
-            k = np.arange(first, min(first + _MOST_TERMS, series.n_terms))
+            k = np.arange(first, min(first + _MOST_TERMS, series.n_terms), dtype=np.float64)
             tables = {t: _payoff(k, self._x[t], series) for t in np.unique(series.times).tolist()}
-            u = k * (np.pi / series.width)
-            total = total + self._sums(params, series.times, series.rows, u, tables, layers)
-        return total
+            at = (series.times, series.rows)
+            puts[at] += self._sums(params, *at, k * (np.pi / series.width), tables, puts.shape[2])
 
     def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats) -> None:
         """Add what filtered series leave out to those puts (t, n, layers, s) that feel it."""
@@ -440,7 +440,7 @@ def _log_tails(log_phi: Complex, u: Floats = PROBES) -> Floats:
     return log_tails(np.minimum(log_phi.real, 0.0), (4 / np.pi) * tail)
 
 
-def _payoff(k: Ints, x: Floats, series: _Series) -> Floats:
+def _payoff(k: Floats, x: Floats, series: _Series) -> Floats:
     """Coefficients of puts (2 * n_terms, n_strikes), for real and imaginary parts in turn."""
     unit = np.pi / series.width
     u = k * unit
@@ -457,7 +457,7 @@ def _payoff(k: Ints, x: Floats, series: _Series) -> Floats:
     return (parts[:, :, None] * payoff[:, None, :]).reshape(2 * len(k), -1)
 
 
-def _rotations(k: Ints, angle: Floats) -> Complex:
+def _rotations(k: Floats, angle: Floats) -> Complex:
     """Return exp(i k angle) for consecutive k, with few exponentials."""
     n_fine = int(np.sqrt(len(k))) + 1
     fine = np.exp(1j * np.arange(n_fine)[:, None] * angle)
