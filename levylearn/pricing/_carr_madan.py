@@ -24,6 +24,7 @@ from levylearn.pricing._tails import (
     Floats,
     Moments,
     frequency_at,
+    log_bound,
     log_moments,
     log_tail_at,
     log_tails,
@@ -460,9 +461,8 @@ class CarrMadanPricer(BasePricer):
         log_moment = (moments.down if side.is_put else moments.up)[side.t]
         own += self._aliasing(log_moment, side, plan, x)
         y = -x if side.is_put else x
-        worth = np.exp((log_moment[:, None] - ORDERS * y[:, None]).min(axis=-1))
-        live = plan.live[:, side.strikes]
-        return np.where(live, own, np.minimum(worth, 1) * np.where(side.is_put, np.exp(x), 1))
+        worth = np.exp(log_bound(log_moment, ORDERS, y)) * (np.exp(x) if side.is_put else 1.0)
+        return np.where(plan.live[:, side.strikes], own, worth)
 
     def _aliasing(self, log_moment: Floats, side: _Side, plan: _Plan, x: Floats) -> Floats:
         """Bounds (n, s) on the prices of strikes a period away."""
@@ -471,9 +471,8 @@ class CarrMadanPricer(BasePricer):
         covered = np.exp(damping * period) + np.exp(x - (1 + damping) * period)
         excess = np.where(side.is_put, -1 - damping, damping)
         y = -x if side.is_put else x
-        far = log_moment[:, None] - ORDERS * (y[:, None] + period[..., None])
-        far = np.exp((far + (excess * period)[..., None]).min(axis=-1))
-        beside = (np.exp(-excess * period) + far) * np.where(side.is_put, np.exp(x), 1.0)
+        far = np.exp(log_bound(log_moment, ORDERS, y + period) + excess * period)
+        beside = (np.exp(-excess * period) + far) * (np.exp(x) if side.is_put else 1.0)
         return np.where(between, covered, beside)
 
 

@@ -34,6 +34,7 @@ from levylearn.pricing._tails import (
     Floats,
     Moments,
     frequency_at,
+    log_bound,
     log_moments,
     log_tail_at,
     log_tails,
@@ -106,13 +107,13 @@ class COSPricer(BasePricer):
     Puts are priced, which are bounded, and calls follow from parity; so the range may end soon
     on the right. All strikes of a maturity share the characteristic function.
 
-    Both errors are known beforehand, and the defaults follow from `tolerance`. What lies outside
-    the range is bounded by Markov's inequality for exponential moments, so the range suits heavy
-    tails and short maturities as well. The number of terms follows from the decay of the
-    characteristic function. Where it decays like a power, since the law is not smooth (Variance
-    Gamma at maturities not much longer than its `nu`), terms are filtered, which gives a price
-    away from the singularity by far fewer terms. For strikes next to it there are at most 98304
-    terms, and :meth:`error_estimate` tells what they achieve.
+    Both errors are bounded beforehand, and the defaults follow from `tolerance`. What lies
+    outside the range is bounded by Markov's inequality for exponential moments, so the range
+    suits heavy tails and short maturities as well. The number of terms, of which there are never
+    more than 98304, follows from the decay of the characteristic function. Where it decays like
+    a power, since the law is not smooth (Variance Gamma at maturities not much longer than its
+    `nu`), the series is filtered, and strikes next to the singularity get what the filter cuts
+    off octave by octave, by series on ever shorter ranges.
 
     Parameters
     ----------
@@ -124,8 +125,7 @@ class COSPricer(BasePricer):
         Prices in currency, undiscounted prices over the forward, or Black volatilities
         (NaN where a price has no time value in double precision).
     n_terms : int, default=None
-        Number of terms; by default as many as `tolerance` asks for. With a number given, no
-        term is filtered.
+        Number of terms of a plain series; by default as many as `tolerance` asks for.
     truncation : float, default=None
         With a number L, the range ends at :math:`c_1 \pm L\sqrt{c_2 + \sqrt{c_4}}`, as usual,
         with the cumulants of the log-return. By default it ends where `tolerance` allows.
@@ -381,9 +381,10 @@ class COSPricer(BasePricer):
         x = self._x[:, None, :]
         low, high = plan.low[..., None], plan.high[..., None]
         beyond = 2 * high - x
-        left = _bound(moments.down, ORDERS, -low)
-        right = np.minimum(_bound(moments.up, 1 + ORDERS, beyond), np.exp(-beyond))
-        call, put = _bound(moments.up, ORDERS, x), _bound(moments.down, ORDERS, -x)
+        left = np.exp(log_bound(moments.down, ORDERS, -low))
+        right = np.exp(np.minimum(log_bound(moments.up, 1 + ORDERS, beyond), -beyond))
+        call = np.exp(log_bound(moments.up, ORDERS, x))
+        put = np.exp(log_bound(moments.down, ORDERS, -x))
         errors = np.where((plan.size < 0)[..., None], put, np.minimum(left + right, 1.0))
         return np.where(x >= plan.worthless[..., None], call, errors)
 
@@ -406,12 +407,6 @@ class COSPricer(BasePricer):
             plain = np.exp(log_tail_at(tails, FINE_PROBES, ends[t]))[:, None]
             errors[t] = np.where(plan.filtered[t, :, None], filtered, plain)
         return np.where((plan.size < 0)[..., None], 0.0, errors)
-
-
-def _bound(moments: Floats, orders: Floats, distance: Floats) -> Floats:
-    """Markov's bounds (t, n, s) on what lies beyond distances (t, n or 1, s), 1 without any."""
-    log_bound = (moments[..., None, :] - orders * distance[..., None]).min(axis=-1)
-    return np.exp(np.minimum(log_bound, 0.0))
 
 
 def _ripple(log_phi: Complex) -> Floats:

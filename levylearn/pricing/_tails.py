@@ -52,6 +52,14 @@ def log_moments(
     return Moments(_existing(up, orders, high - 1), _existing(down, orders, -low))
 
 
+def log_bound(log_moment: Floats, orders: Floats, distance: Floats) -> Floats:
+    """Logarithms of Markov's bounds (..., s) on what lies beyond distances (..., s), at most 0."""
+    bound = np.zeros(np.broadcast_shapes((*log_moment.shape[:-1], 1), distance.shape))
+    for moment, order in zip(np.moveaxis(log_moment, -1, 0), orders.tolist(), strict=True):
+        np.minimum(bound, moment[..., None] - order * distance, out=bound)
+    return bound
+
+
 def _existing(log_phi: Complex, orders: Floats, limit: Floats) -> Floats:
     """Real part up to where the moments end: there K is no longer real, finite and convex.
 
