@@ -306,7 +306,7 @@ class CarrMadanPricer(BasePricer):
         undamped = np.where(live, -damping[:, None] * x, -np.inf).max(axis=1, initial=-700.0)
         if self.n_points is None:
             end = frequency_at(tails + undamped[:, None], PROBES, self._log_tolerance)
-            n_points = np.minimum(end / step + 1, _SIZES[-1])
+            n_points = np.fmin(end / step + 1, _SIZES[-1])
             n_points = _SIZES[np.searchsorted(_SIZES, n_points)]
         else:
             n_points = np.full(len(params), self.n_points)

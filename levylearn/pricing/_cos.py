@@ -57,6 +57,8 @@ _SMOOTH = 0.5
 # Complex numbers that stay in the processor's cache.
 _TERMS_AT_ONCE = 2**15
 _MOST_TERMS = 2**12
+# The terms that an error estimate looks at, as a multiple of those of the series.
+_FACTOR = 3
 
 
 class _Plan(NamedTuple):
@@ -279,12 +281,15 @@ class COSPricer(BasePricer):
     ) -> tuple[Ints, Bools, Octaves]:
         """Sizes of series (t, n); whether a filter and octaves need fewer terms, and which."""
         log_phi = self.model_.kernel(PROBES + 0j, params)(self._times[:, None, None])[0]
-        frequency = frequency_at(_log_tails(log_phi), PROBES, self._log_tolerance)
-        octaves = find_octaves(log_phi, frequency, self._x, live, low, high, self._log_tolerance)
+        tails = _log_tails(log_phi, PROBES)
+        frequency = frequency_at(tails, PROBES, self._log_tolerance)
+        octaves = find_octaves(
+            log_phi, tails, frequency, self._x, live, low, high, self._log_tolerance
+        )
         if self.n_terms is not None:
             return np.zeros_like(octaves.first), np.zeros(low.shape, dtype=bool), octaves
         per_frequency = (high - low) / np.pi
-        n_terms = np.minimum(frequency * per_frequency + 1, _SIZES[-1])
+        n_terms = np.fmin(frequency * per_frequency + 1, _SIZES[-1])
         first = np.minimum(octaves.first, len(CUTS) - 1)
         n_filtered = CUTS[first] * per_frequency
         n_filtered += (octaves.last - octaves.first) * n_nodes(self._log_tolerance)
@@ -406,7 +411,24 @@ class COSPricer(BasePricer):
             filtered = np.exp(own + eases * left[t]) + np.exp(others + eases * beyond)
             plain = np.exp(log_tail_at(tails, FINE_PROBES, ends[t]))[:, None]
             errors[t] = np.where(plan.filtered[t, :, None], filtered, plain)
+        errors = np.maximum(errors, self._next_terms(params, plan)[..., None])
         return np.where((plan.size < 0)[..., None], 0.0, errors)
+
+    def _next_terms(self, params: Floats, plan: _Plan) -> Floats:
+        """Sizes (t, n) of the terms next to the last: peaks that are too narrow for probes."""
+        sizes = np.zeros(plan.size.shape)
+        for series in self._series(plan):
+            n = series.n_terms
+            u = np.pi / series.width * np.arange(n, min((1 + _FACTOR) * n, n + 4 * _MOST_TERMS))
+            weight = 4 / series.width / (1 + u * u)
+            n_items = max(_TERMS_AT_ONCE // len(u), 1)
+            for start in range(0, len(series.rows), n_items):
+                part = slice(start, start + n_items)
+                at = (series.times[part], series.rows[part])
+                if series.cut is None:
+                    terms = self._terms(params[at[1]], at[0], u, 1)[:, 0]
+                    sizes[at] = np.abs(terms) @ weight
+        return sizes
 
 
 def _ripple(log_phi: Complex) -> Floats:
@@ -429,7 +451,7 @@ def _from_menu(low: Floats, high: Floats) -> tuple[Ints, Ints]:
     return width, start.astype(np.intp)
 
 
-def _log_tails(log_phi: Complex, u: Floats = PROBES) -> Floats:
+def _log_tails(log_phi: Complex, u: Floats) -> Floats:
     """Bounds on the terms of a series of an option from every frequency on, as logarithms."""
     tail = 0.5 * np.pi - np.arctan(u) + 0.5 * np.log1p(u**-2)
     return log_tails(np.minimum(log_phi.real, 0.0), (4 / np.pi) * tail)

@@ -33,7 +33,7 @@ EASE = 0.2
 # of strikes ask for. It lets the phase turn by 2 pi for each, off its velocity.
 _SPARE_NODES = 16
 
-CUTS = PROBES[(PROBES >= 1) & (np.log2(PROBES) % 1 == 0)]
+CUTS = 2.0 ** np.arange(36)
 _AT_CUTS = np.searchsorted(PROBES, CUTS)
 
 
@@ -59,6 +59,7 @@ def reach(log_tolerance: float) -> float:
 
 def find_octaves(
     log_phi: Complex,
+    tails: Floats,
     frequency: Floats,
     x: Floats,
     live: Bools,
@@ -66,20 +67,18 @@ def find_octaves(
     high: Floats,
     log_tolerance: float,
 ) -> Octaves:
-    """Octaves that series on the ranges [low, high] (t, n) ask for, from log phi at the probes.
+    """Octaves that series on the ranges [low, high] (t, n) ask for, from log phi at the probes, and tails.
 
     The first cut is high enough for the ends of the range to be out of reach; it is the number
     of cuts where there is none. From the last on, no strike (t, s) that is live (t, n, s) is
     within reach, or phi has become negligible, as it does at a frequency (t, n).
     """
-    velocity = np.diff(log_phi.imag[..., _AT_CUTS], axis=-1) / np.diff(CUTS)
-    velocity = np.concatenate([velocity[..., :1], velocity], axis=-1)  # of the octave before
+    velocity = (np.diff(log_phi.imag, axis=-1) / np.diff(PROBES))[..., _AT_CUTS]
     least = np.minimum.accumulate(velocity[..., ::-1], axis=-1)[..., ::-1]
     greatest = np.maximum.accumulate(velocity[..., ::-1], axis=-1)[..., ::-1]
     farthest = np.where(live, x[:, None], low[..., None]).max(axis=-1)
     room = np.minimum(least - low[..., None], (2 * high - farthest)[..., None] - greatest)
-    turning = np.abs(np.diff(velocity, axis=-1, append=velocity[..., -1:])) * CUTS
-    settled = turning <= 2 * np.pi * _SPARE_NODES
+    settled = _settled(velocity, tails[..., _AT_CUTS], log_tolerance)
     settled = np.logical_and.accumulate(settled[..., ::-1], axis=-1)[..., ::-1]
     fits = settled & (CUTS * room >= reach(log_tolerance))
     first = np.where(fits.any(axis=-1), fits.argmax(axis=-1), len(CUTS))
@@ -94,6 +93,20 @@ def find_octaves(
     n_wanted = np.where(wanted.any(axis=0), len(wanted) - wanted[::-1].argmax(axis=0), 0)
     last = np.maximum(first, np.minimum(n_wanted, end))
     return found._replace(last=last, ends=found.ends & (last == end))
+
+
+def _settled(velocity: Floats, tails: Floats, log_tolerance: float) -> Bools:
+    """Whether a velocity (t, n, n_cuts) goes straight to its end, as far as that matters.
+
+    Where it goes to and fro, the law has more than one singularity: jumps of nearly one size
+    repeat that of a diffusion.
+    """
+    change = np.diff(velocity, axis=-1, append=velocity[..., -1:])
+    turning = np.abs(change) * CUTS
+    straight = change * np.append(change[..., 1:], change[..., -1:], axis=-1) >= 0
+    slight = np.log(turning) + tails <= log_tolerance
+    settled = (turning <= 2 * np.pi * _SPARE_NODES) & (straight | slight)
+    return settled | (tails <= log_tolerance)
 
 
 def within_reach(octaves: Octaves, j: int, x: Floats, log_tolerance: float) -> Bools:

@@ -27,8 +27,17 @@ ORDERS = 2.0 ** np.concatenate([np.arange(-6, 1), np.arange(1, 6, 0.5), np.arang
 # Of a moment's logarithm: a part not real, or a slope that falls, as large as this is no rounding.
 _ROUNDING = 1e-7
 
-# Denser where most characteristic functions become negligible, so as to see those that come back.
-PROBES = 2.0 ** np.concatenate([np.arange(-6, -1), np.arange(-1, 10, 0.5), np.arange(10, 37)])
+# Denser where most characteristic functions become negligible, so as to see those that come back;
+# next to whole octaves there, one that tells how the phase moves.
+PROBES = np.unique(
+    np.concatenate(
+        [
+            2.0 ** np.arange(-6, 37),
+            2.0 ** np.arange(-0.5, 10),
+            2.0 ** np.arange(13) + 1,
+        ]
+    )
+)
 FINE_PROBES = 2.0 ** np.arange(-6, 36, 1 / 8)
 # Beyond this a logarithm is that of zero.
 _LOG_ZERO = 700.0
