@@ -492,8 +492,8 @@ def _interpolated(values: Floats, at: Floats) -> Floats:
 def _periods(log_moment: Floats, excess: Floats, deep: float, nearest: float) -> Floats:
     """Half of the periods (n, n_excess) for which what is added is below a tolerance."""
     room = ORDERS - excess[:, None]
-    needed = (log_moment[:, None] - deep - ORDERS * nearest) / np.where(room > 0, room, np.nan)
-    return np.maximum(np.fmin.reduce(needed, axis=-1), -deep / excess)
+    needed = (log_moment[:, None] - deep - ORDERS * nearest) / np.where(room > 0, room, 1.0)
+    return np.maximum(np.where(room > 0, needed, np.inf).min(axis=-1), -deep / excess)
 
 
 def _from_menu(values: Floats, per_octave: int) -> Floats:

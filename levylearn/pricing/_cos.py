@@ -59,6 +59,8 @@ _TERMS_AT_ONCE = 2**15
 _MOST_TERMS = 2**12
 # The terms that an error estimate looks at, as a multiple of those of the series.
 _FACTOR = 3
+# With the logarithm of the tolerance times this, nodes of octaves are elsewhere.
+_OTHER_NODES = 1.25
 
 
 class _Plan(NamedTuple):
@@ -216,15 +218,11 @@ class COSPricer(BasePricer):
     ) -> tuple[Floats, Floats | None]:
         moments = log_moments(self.model_, params, self._times[:, None, None])
         chosen = self._plan(params, moments)
-        layers = 1 + gradient * params.shape[1]
-        calls = np.zeros((*chosen.size.shape, layers, self._x.shape[1]))
-        for series in self._series(chosen):
-            self._add_series(params, series, calls)
-        self._add_octaves(params, chosen, calls)
+        calls = self._puts(params, chosen, 1 + gradient * params.shape[1], self._log_tolerance)
         x = self._x[:, None, :]
         calls[:, :, 0] += 1 - np.exp(x)
         calls = np.where(x[:, :, None] >= chosen.worthless[..., None, None], 0.0, calls)
-        out = np.empty((len(params), layers, self.grid.n_quotes))
+        out = np.empty((len(params), calls.shape[2], self.grid.n_quotes))
         out[:, :, self._quotes] = calls.transpose(1, 2, 0, 3)
         return out[:, 0], out[:, 1:] if gradient else None
 
@@ -300,6 +298,14 @@ class COSPricer(BasePricer):
 
     # -- summing -----------------------------------------------------------------------
 
+    def _puts(self, params: Floats, plan: _Plan, layers: int, log_tolerance: float) -> Floats:
+        """Puts and their derivatives (t, n, layers, s); 0 where there is no series."""
+        puts = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
+        for series in self._series(plan):
+            self._add_series(params, series, puts)
+        self._add_octaves(params, plan, puts, log_tolerance)
+        return puts
+
     def _series(self, plan: _Plan) -> Iterator[_Series]:
         """Put together what has the same range and number of terms."""
         shape = (2, len(_WIDTHS), _EIGHTHS + 1, max(len(_SIZES), len(CUTS)))
@@ -328,20 +334,19 @@ class COSPricer(BasePricer):
             at = (series.times, series.rows)
             puts[at] += self._sums(params, *at, k * (np.pi / series.width), tables, puts.shape[2])
 
-    def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats) -> None:
+    def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats, log_tolerance: float) -> None:
         """Add what filtered series leave out to those puts (t, n, layers, s) that feel it."""
         first, last = plan.octaves.first, plan.octaves.last
         present = plan.filtered & (plan.size >= 0)
         for j in range(first[present].min(initial=len(CUTS)), last[present].max(initial=0)):
-            u = nodes(j, self._log_tolerance)
+            u = nodes(j, log_tolerance)
             wanted = present & (first <= j) & (j < last)
-            reached = within_reach(plan.octaves, j, self._x, self._log_tolerance)
+            reached = within_reach(plan.octaves, j, self._x, log_tolerance)
             at_end = plan.octaves.ends & (last == j + 1)
             for ends in (False, True):
                 times, rows = np.nonzero(wanted & (at_end == ends))
                 tables = {
-                    t: payoff(j, self._x[t], ends, self._log_tolerance)
-                    for t in np.unique(times).tolist()
+                    t: payoff(j, self._x[t], ends, log_tolerance) for t in np.unique(times).tolist()
                 }
                 sums = self._sums(params, times, rows, u, tables, puts.shape[2])
                 puts[times, rows] += np.where(reached[times, rows, None], sums, 0.0)
@@ -412,14 +417,31 @@ class COSPricer(BasePricer):
             plain = np.exp(log_tail_at(tails, FINE_PROBES, ends[t]))[:, None]
             errors[t] = np.where(plan.filtered[t, :, None], filtered, plain)
         errors = np.maximum(errors, self._next_terms(params, plan)[..., None])
+        errors += self._effect_of_cut(params, plan)
         return np.where((plan.size < 0)[..., None], 0.0, errors)
+
+    def _effect_of_cut(self, params: Floats, plan: _Plan) -> Floats:
+        """What a filtered series (t, n, s) changes by if it is cut later, with other nodes.
+
+        It changes by nothing, but for laws with more singularities than are known.
+        """
+        own = plan._replace(size=np.where(plan.filtered, plan.size, -1))
+        if np.all(own.size < 0):
+            return np.zeros((*plan.size.shape, self._x.shape[1]))
+        first = np.minimum(plan.octaves.first + 1, len(CUTS) - 1)
+        octaves = plan.octaves._replace(first=first, last=np.maximum(plan.octaves.last, first))
+        later = own._replace(size=np.where(own.size >= 0, first, -1), octaves=octaves)
+        change = self._puts(params, own, 1, self._log_tolerance)
+        change -= self._puts(params, later, 1, _OTHER_NODES * self._log_tolerance)
+        return np.abs(change[:, :, 0]) / np.maximum(1, np.exp(self._x[:, None]))
 
     def _next_terms(self, params: Floats, plan: _Plan) -> Floats:
         """Sizes (t, n) of the terms next to the last: peaks that are too narrow for probes."""
         sizes = np.zeros(plan.size.shape)
         for series in self._series(plan):
             n = series.n_terms
-            u = np.pi / series.width * np.arange(n, min((1 + _FACTOR) * n, n + 4 * _MOST_TERMS))
+            k = np.arange(n, min((1 + _FACTOR) * n, n + 4 * _MOST_TERMS), dtype=np.float64)
+            u = k * (np.pi / series.width)
             weight = 4 / series.width / (1 + u * u)
             n_items = max(_TERMS_AT_ONCE // len(u), 1)
             for start in range(0, len(series.rows), n_items):

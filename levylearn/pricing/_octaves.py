@@ -67,8 +67,9 @@ def find_octaves(
     high: Floats,
     log_tolerance: float,
 ) -> Octaves:
-    """Octaves that series on the ranges [low, high] (t, n) ask for, from log phi at the probes, and tails.
+    """Octaves that series on the ranges [low, high] (t, n) ask for.
 
+    Known of phi are its logarithm at the probes, and that of its tail from each on.
     The first cut is high enough for the ends of the range to be out of reach; it is the number
     of cuts where there is none. From the last on, no strike (t, s) that is live (t, n, s) is
     within reach, or phi has become negligible, as it does at a frequency (t, n).
