@@ -14,7 +14,13 @@ from levylearn.base import BasePricer
 from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
 from levylearn.market import OptionGrid
 from levylearn.models import Parameter, get_model
-from levylearn.pricing import ContourPricer, GreeksTransformer, PIDEPricer
+from levylearn.pricing import (
+    CarrMadanPricer,
+    ContourPricer,
+    COSPricer,
+    GreeksTransformer,
+    PIDEPricer,
+)
 
 GRID = OptionGrid(strikes=[90, 100, 115], maturities=[0.5, 1.0], rate=0.02)
 MARKET = OptionGrid(strikes=[80, 90, 100, 110, 125], maturities=[0.25, 1.0], rate=0.02)
@@ -122,6 +128,8 @@ PRICERS = [
     ContourPricer("heston", GRID),
     ContourPricer("bates", GRID, "implied_vol"),
     ContourPricer("double_heston_jump", GRID),
+    COSPricer("nig", GRID),
+    CarrMadanPricer("merton", GRID, tolerance=1e-7),
     PIDEPricer("kou", GRID, n_space=128, n_time=16),
     PIDEPricer("merton", GRID, exercise="american", n_space=128, n_time=16),
 ]
@@ -131,8 +139,8 @@ GREEKS = [
     GreeksTransformer(ContourPricer("heston", GRID), greeks=["theta", "gamma"]),
 ]
 
-# One for each list of expected failures.
-BARE_PRICERS = [*PRICERS[1:4], PRICERS[6]]
+# One for each list of expected failures of ContourPricer, and one of each other class.
+BARE_PRICERS = [*PRICERS[1:4], *PRICERS[6:9]]
 
 _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [

@@ -77,9 +77,7 @@ def name_of(estimator):
     return f"{type(estimator).__name__}-{model or type(inner).__name__}"
 
 
-@pytest.mark.parametrize(
-    "estimator", [*CALIBRATORS, PRICERS[0], PRICERS[-1], GREEKS[0]], ids=name_of
-)
+@pytest.mark.parametrize("estimator", [*CALIBRATORS, *BARE_PRICERS[2:], GREEKS[0]], ids=name_of)
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)
 

@@ -191,6 +191,26 @@ class CharacteristicModel(ABC):
         """
         return _cauchy_cumulants(self, maturity, np.asarray(params, dtype=np.float64))
 
+    def moment_limits(self, params: Array) -> tuple[Array, Array]:
+        r"""Orders s between which :math:`E[e^{sX_T}]` may exist.
+
+        Only a model whose formula returns plausible numbers beyond them, as one with
+        poles does, must say where they are. Elsewhere the end of the moments shows in
+        the formula, which is no longer real, finite or convex.
+
+        Parameters
+        ----------
+        params : array of shape (n_samples, n_params)
+            Parameter sets.
+
+        Returns
+        -------
+        low, high : array of shape (n_samples,)
+            Infinite unless the model knows better.
+        """
+        infinite = np.full(len(params), np.inf)
+        return -infinite, infinite
+
     def joint_constraint(self, params: Array) -> tuple[Array, str]:
         """Condition on several parameters together.
 
@@ -507,6 +527,12 @@ class SumModel(_KernelModel):
         if not self.has_levy_density:
             raise NotImplementedError(f"{type(self).__name__} is no sum of Lévy processes.")
         return [(cast(LevyModel, part), columns) for part, columns in self._split(params)]
+
+    def moment_limits(self, params: Array) -> tuple[Array, Array]:
+        lows, highs = zip(
+            *(part.moment_limits(columns) for part, columns in self._split(params)), strict=True
+        )
+        return np.maximum.reduce(lows), np.minimum.reduce(highs)
 
     def joint_constraint(self, params: Array) -> tuple[Array, str]:
         margins, texts = zip(

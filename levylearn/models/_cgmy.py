@@ -119,6 +119,9 @@ class CGMY(LevyModel):
         size = xp.abs(x)
         return C * xp.exp(-xp.where(x > 0, M, G) * size - (1 + Y) * xp.log(size))
 
+    def moment_limits(self, params: Array) -> tuple[Array, Array]:
+        return -params[:, 1], params[:, 2]
+
 
 def _one_side(
     z: Array, sign: int, decay: Array, Y: Array, gradient: bool

@@ -159,3 +159,6 @@ class DoubleExponentialJumps(LevyModel):
         up = x > 0
         decay = xp.where(up, eta1, eta2)
         return lam * xp.where(up, p, 1 - p) * decay * xp.exp(-decay * xp.abs(x))
+
+    def moment_limits(self, params: Array) -> tuple[Array, Array]:
+        return -params[:, 3], params[:, 2]

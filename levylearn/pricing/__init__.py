@@ -1,8 +1,17 @@
 """Pricers: transformers from parameters to option surfaces."""
 
+from levylearn.pricing._carr_madan import CarrMadanPricer
 from levylearn.pricing._contour import ContourPricer
 from levylearn.pricing._convergence import convergence_study
+from levylearn.pricing._cos import COSPricer
 from levylearn.pricing._greeks import GreeksTransformer
 from levylearn.pricing._pide import PIDEPricer
 
-__all__ = ["ContourPricer", "GreeksTransformer", "PIDEPricer", "convergence_study"]
+__all__ = [
+    "COSPricer",
+    "CarrMadanPricer",
+    "ContourPricer",
+    "GreeksTransformer",
+    "PIDEPricer",
+    "convergence_study",
+]

@@ -51,15 +51,15 @@ def option(row):
     return grid, model, np.array([[float(given[name]) for name in model.parameter_names]])
 
 
-def priced(row, **settings):
-    """A pricer of the one option of a row, and its parameters."""
+def priced(row, pricer=ContourPricer, **settings):
+    """A pricer of the one option of a row, fitted, and its parameters."""
     grid, model, params = option(row)
-    return ContourPricer(model, grid, **settings).fit(params), params
+    return pricer(model, grid, **settings).fit(params), params
 
 
-def error(row):
+def error(row, pricer=ContourPricer, **settings):
     """Error as a fraction of the larger of spot and strike, and the estimate of it."""
-    pricer, params = priced(row)
+    pricer, params = priced(row, pricer, **settings)
     unit = max(float(row["S0"]), float(row["K"]))
     found = pricer.transform(params)[0, 0]
     return abs(found - float(row["price"])) / unit, pricer.error_estimate(params)[0, 0] / unit
