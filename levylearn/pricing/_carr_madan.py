@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from scipy.signal import ZoomFFT
 from levylearn.base import ROUNDING, BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
+from levylearn.pricing._greeks import LOG_GREEK, WithMarket
+from levylearn.pricing._integrator import Integrand
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._tails import (
     FINE_PROBES,
@@ -69,6 +72,7 @@ class _Plan(NamedTuple):
     n_points: Ints
     spacing: Floats
     live: Bools  # (..., s): which strikes are on the side, and worth more than the tolerance
+    cut_off: Bools  # whether more frequencies would be needed than there may be
 
 
 class CarrMadanPricer(BasePricer):
@@ -90,7 +94,7 @@ class CarrMadanPricer(BasePricer):
     for which the frequencies may be spaced most widely, given which moments exist; spacings and
     the number of frequencies follow from `tolerance`. At most 32768 frequencies are
     used: where the characteristic function decays too slowly, :meth:`error_estimate` tells what
-    that achieves.
+    that achieves, and Greeks are NaN.
 
     Parameters
     ----------
@@ -243,22 +247,37 @@ class CarrMadanPricer(BasePricer):
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
+        calls = self._calls(self.model_, params, 1 + gradient * params.shape[1])
+        return calls[:, 0], calls[:, 1:] if gradient else None
+
+    def _normalised_greeks(self, params: Floats) -> tuple[Floats, Floats]:
+        finer = copy(self)
+        finer._log_tolerance += LOG_GREEK
+        model = WithMarket(self.model_)
+        calls = finer._calls(model, params, 1 + model.n_params, by_k=1)
+        return calls[:, 0], calls[:, 1:]
+
+    def _calls(
+        self, model: Integrand, params: Floats, layers: int, by_k: int | None = None
+    ) -> Floats:
+        """Calls and derivatives (n, layers, n_quotes), one of them by k = log(F/K)."""
         self._check_damping(params)
-        layers = 1 + gradient * params.shape[1]
         moments = log_moments(self.model_, params, self._times[:, None, None])
         plans = [self._plan(params, side, moments) for side in self._sides]
-        chosen = _Plan(*(np.stack(part) for part in zip(*plans, strict=True)))
-        values = self._values(params, chosen, layers)
+        plan = _Plan(*(np.stack(part) for part in zip(*plans, strict=True)))
+        values = self._values(model, params, plan, layers)
         calls = np.zeros((len(params), layers, *self._x.shape))
         for i, side in enumerate(self._sides):
-            damping = chosen.damping[i, :, None]
-            residue = np.where(damping < 0, 1.0, 0.0)
-            residue = residue - np.where(damping < -1, np.exp(self._x[side.t]), 0.0)
-            values[i, :, 0] += residue
+            damping = plan.damping[i, :, None]
+            strike = np.where(damping < -1, np.exp(self._x[side.t]), 0.0)
+            values[i, :, 0] += np.where(damping < 0, 1.0, 0.0) - strike
+            if by_k is not None:
+                values[i, :, by_k] += strike
+                values[i, plan.cut_off[i], 1:] = np.nan
             calls[:, :, side.t, side.strikes] = values[i][..., side.strikes]
         out = np.empty((len(params), layers, self.grid.n_quotes))
         out[:, :, self._quotes] = calls
-        return out[:, 0], out[:, 1:] if gradient else None
+        return out
 
     def _is_damped(self, params: Floats) -> Bools:
         """Whether the moment exists that a given damping needs."""
@@ -308,14 +327,16 @@ class CarrMadanPricer(BasePricer):
             end = frequency_at(tails + undamped[:, None], PROBES, self._log_tolerance)
             n_points = np.fmin(end / step + 1, _SIZES[-1])
             n_points = _SIZES[np.searchsorted(_SIZES, n_points)]
+            cut_off = end > n_points * step
         else:
             n_points = np.full(len(params), self.n_points)
+            cut_off = np.zeros(len(params), dtype=bool)
         curvature = self._curvature(log_size, PROBES, n_points * step) * np.exp(undamped)
         extent = np.where(live, x, -np.inf).max(axis=1) - np.where(live, x, np.inf).min(axis=1)
         on_side = np.zeros((len(params), self._x.shape[1]), dtype=bool)
         on_side[:, side.strikes] = live
         spacing = self._spacing(curvature, extent, step, n_points)
-        return _Plan(damping, step, n_points, spacing, on_side)
+        return _Plan(damping, step, n_points, spacing, on_side, cut_off)
 
     def _spacing(self, curvature: Floats, extent: Floats, step: Floats, n_points: Ints) -> Floats:
         """Spacing (n,) of log-strikes, for splines with a bound on the fourth derivative."""
@@ -379,7 +400,7 @@ class CarrMadanPricer(BasePricer):
 
     # -- transforming ------------------------------------------------------------------
 
-    def _values(self, params: Floats, plan: _Plan, layers: int) -> Floats:
+    def _values(self, model: Integrand, params: Floats, plan: _Plan, layers: int) -> Floats:
         """Prices less their residues, and derivatives (sides, n, layers, strikes)."""
         out = np.zeros((*plan.step.shape, layers, self._x.shape[1]))
         times = np.array([side.t for side in self._sides])
@@ -399,7 +420,8 @@ class CarrMadanPricer(BasePricer):
                 part = slice(start, start + n_items)
                 damping = plan.damping[sides[part], rows[part], None]
                 time = self._times[times[sides[part]], None]
-                terms = self._terms(params[rows[part]], time, damping, step, int(n_points), layers)
+                chosen = params[rows[part]], time, damping, step, int(n_points)
+                terms = _terms(model, *chosen, layers)
                 terms *= np.exp(-1j * step * spacing * first * np.arange(int(n_points)))
                 damped = self._transformed(terms, step, spacing, n)
                 at = np.where(live[part], x[part] / spacing - first, _MARGIN)
@@ -407,23 +429,6 @@ class CarrMadanPricer(BasePricer):
                 values = _interpolated(damped, at) * undamped[:, None]
                 out[sides[part], rows[part]] = np.where(live[part, None], values, 0.0)
         return out
-
-    def _terms(
-        self, params: Floats, time: Floats, damping: Floats, step: float, n_points: int, layers: int
-    ) -> Complex:
-        """Damped transforms and derivatives (n, layers, n_points), times Simpson's weights."""
-        k = np.arange(n_points)
-        v = step * k
-        a = damping + 1j * v
-        kernel = self.model_.kernel(v - 1j * (1 + damping), params, gradient=layers > 1)
-        log_phi, slopes = kernel(time[None])
-        weight = (step / np.pi) * (1 - (-1.0) ** k / 3)
-        weight[0] *= 0.5
-        terms = np.empty((len(params), layers, n_points), dtype=np.complex128)
-        terms[:, 0] = np.exp(log_phi[0]) * weight / (a * (1 + a))
-        for layer, slope in enumerate(slopes, start=1):
-            terms[:, layer] = terms[:, 0] * np.broadcast_to(slope, log_phi.shape)[0]
-        return terms
 
     def _transformed(self, terms: Complex, step: float, spacing: float, n: int) -> Floats:
         """Real parts of sum_k terms_k exp(-i k m step spacing) for m < n, along the last axis."""
@@ -474,6 +479,30 @@ class CarrMadanPricer(BasePricer):
         far = np.exp(log_bound(log_moment, ORDERS, y + period) + excess * period)
         beside = (np.exp(-excess * period) + far) * (np.exp(x) if side.is_put else 1.0)
         return np.where(between, covered, beside)
+
+
+def _terms(
+    model: Integrand,
+    params: Floats,
+    time: Floats,
+    damping: Floats,
+    step: float,
+    n_points: int,
+    layers: int,
+) -> Complex:
+    """Damped transforms and derivatives (n, layers, n_points), times Simpson's weights."""
+    k = np.arange(n_points)
+    v = step * k
+    a = damping + 1j * v
+    kernel = model.kernel(v - 1j * (1 + damping), params, gradient=layers > 1)
+    log_phi, slopes = kernel(time[None])
+    weight = (step / np.pi) * (1 - (-1.0) ** k / 3)
+    weight[0] *= 0.5
+    terms = np.empty((len(params), layers, n_points), dtype=np.complex128)
+    terms[:, 0] = np.exp(log_phi[0]) * weight / (a * (1 + a))
+    for layer, slope in enumerate(slopes, start=1):
+        terms[:, layer] = terms[:, 0] * np.broadcast_to(slope, log_phi.shape)[0]
+    return terms
 
 
 def _interpolated(values: Floats, at: Floats) -> Floats:

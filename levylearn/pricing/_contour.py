@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
-from levylearn.pricing._greeks import WithMarket
+from levylearn.pricing._greeks import LOG_GREEK, WithMarket
 from levylearn.pricing._integrator import LOG_TOLERANCE, ContourIntegrator
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._plan import Plan, Planner
@@ -16,9 +16,6 @@ from levylearn.pricing._plan import Plan, Planner
 __all__ = ["ContourPricer"]
 
 Floats = NDArray[np.float64]
-
-# Derivatives of the integrand are larger than itself where it ends, by powers of u.
-_LOG_SLOPE = float(np.log(1e-5))
 
 
 class ContourPricer(BasePricer):
@@ -106,7 +103,7 @@ class ContourPricer(BasePricer):
     def _prepare(self) -> None:
         layout = Layout(self.grid)
         self._planner = Planner(layout, LOG_TOLERANCE)
-        self._planner_of_slopes = Planner(layout, LOG_TOLERANCE + _LOG_SLOPE)
+        self._planner_of_slopes = Planner(layout, LOG_TOLERANCE + LOG_GREEK)
         self._integrator = ContourIntegrator(layout)
 
     def plan(self, params: Floats) -> Plan:

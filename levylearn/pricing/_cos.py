@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from levylearn.base import ROUNDING, BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
+from levylearn.pricing._greeks import LOG_GREEK, WithMarket
+from levylearn.pricing._integrator import Integrand
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._octaves import (
     CUTS,
@@ -93,6 +96,14 @@ class _Series(NamedTuple):
     cut: float | None
     times: Ints
     rows: Ints
+
+
+class _Wanted(NamedTuple):
+    """What is summed: the model's derivatives, and which one of the payoff."""
+
+    model: Integrand
+    layers: int
+    order: int = 0  # 1: by k = log(F/K); 2: the sum of the first and the second by k
 
 
 class COSPricer(BasePricer):
@@ -216,15 +227,31 @@ class COSPricer(BasePricer):
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
-        moments = log_moments(self.model_, params, self._times[:, None, None])
-        chosen = self._plan(params, moments)
-        calls = self._puts(params, chosen, 1 + gradient * params.shape[1], self._log_tolerance)
+        chosen = self._plan(params, log_moments(self.model_, params, self._times[:, None, None]))
+        calls = self._calls(params, chosen, _Wanted(self.model_, 1 + gradient * params.shape[1]))
+        return calls[:, 0], calls[:, 1:] if gradient else None
+
+    def _normalised_greeks(self, params: Floats) -> tuple[Floats, Floats]:
+        finer = copy(self)
+        finer._log_tolerance += LOG_GREEK
+        plan = finer._plan(params, log_moments(self.model_, params, self._times[:, None, None]))
+        model = WithMarket(self.model_)
+        calls = finer._calls(params, plan, _Wanted(model, 1 + model.n_params))
+        # The series is reflected at its ends: in k only the payoff can be differentiated.
+        for order in (1, 2):
+            calls[:, order] = finer._calls(params, plan, _Wanted(self.model_, 1, order))[:, 0]
+        return calls[:, 0], calls[:, 1:]
+
+    def _calls(self, params: Floats, plan: _Plan, wanted: _Wanted) -> Floats:
+        """Calls and their derivatives (n, layers, n_quotes)."""
+        calls = self._puts(params, plan, wanted, self._log_tolerance)
         x = self._x[:, None, :]
-        calls[:, :, 0] += 1 - np.exp(x)
-        calls = np.where(x[:, :, None] >= chosen.worthless[..., None, None], 0.0, calls)
-        out = np.empty((len(params), calls.shape[2], self.grid.n_quotes))
+        strike = np.exp(x)
+        calls[:, :, 0] += (1 - strike, strike, 0.0)[wanted.order]
+        calls = np.where(x[:, :, None] >= plan.worthless[..., None, None], 0.0, calls)
+        out = np.empty((len(params), wanted.layers, self.grid.n_quotes))
         out[:, :, self._quotes] = calls.transpose(1, 2, 0, 3)
-        return out[:, 0], out[:, 1:] if gradient else None
+        return out
 
     @np.errstate(all="ignore")
     def _normalised_errors(self, params: Floats) -> Floats:
@@ -298,12 +325,12 @@ class COSPricer(BasePricer):
 
     # -- summing -----------------------------------------------------------------------
 
-    def _puts(self, params: Floats, plan: _Plan, layers: int, log_tolerance: float) -> Floats:
+    def _puts(self, params: Floats, plan: _Plan, wanted: _Wanted, log_tolerance: float) -> Floats:
         """Puts and their derivatives (t, n, layers, s); 0 where there is no series."""
-        puts = np.zeros((*plan.size.shape, layers, self._x.shape[1]))
+        puts = np.zeros((*plan.size.shape, wanted.layers, self._x.shape[1]))
         for series in self._series(plan):
-            self._add_series(params, series, puts)
-        self._add_octaves(params, plan, puts, log_tolerance)
+            self._add_series(params, series, wanted, puts)
+        self._add_octaves(params, plan, wanted, puts, log_tolerance)
         return puts
 
     def _series(self, plan: _Plan) -> Iterator[_Series]:
@@ -326,29 +353,35 @@ class COSPricer(BasePricer):
             times, rows = np.unravel_index(items, codes.shape)
             yield _Series(-w * start / _EIGHTHS, w, n_terms, cut, times, rows)
 
-    def _add_series(self, params: Floats, series: _Series, puts: Floats) -> None:
+    def _add_series(self, params: Floats, series: _Series, wanted: _Wanted, puts: Floats) -> None:
         """Add series to the puts and their derivatives (t, n, layers, s), a part at a time."""
         for first in range(0, series.n_terms, _MOST_TERMS):
             k = np.arange(first, min(first + _MOST_TERMS, series.n_terms), dtype=np.float64)
-            tables = {t: _payoff(k, self._x[t], series) for t in np.unique(series.times).tolist()}
+            tables = {
+                t: _payoff(k, self._x[t], series, wanted.order)
+                for t in np.unique(series.times).tolist()
+            }
             at = (series.times, series.rows)
-            puts[at] += self._sums(params, *at, k * (np.pi / series.width), tables, puts.shape[2])
+            puts[at] += self._sums(params, *at, k * (np.pi / series.width), tables, wanted)
 
-    def _add_octaves(self, params: Floats, plan: _Plan, puts: Floats, log_tolerance: float) -> None:
+    def _add_octaves(
+        self, params: Floats, plan: _Plan, wanted: _Wanted, puts: Floats, log_tolerance: float
+    ) -> None:
         """Add what filtered series leave out to those puts (t, n, layers, s) that feel it."""
         first, last = plan.octaves.first, plan.octaves.last
         present = plan.filtered & (plan.size >= 0)
         for j in range(first[present].min(initial=len(CUTS)), last[present].max(initial=0)):
             u = nodes(j, log_tolerance)
-            wanted = present & (first <= j) & (j < last)
+            asked = present & (first <= j) & (j < last)
             reached = within_reach(plan.octaves, j, self._x, log_tolerance)
             at_end = plan.octaves.ends & (last == j + 1)
             for ends in (False, True):
-                times, rows = np.nonzero(wanted & (at_end == ends))
+                times, rows = np.nonzero(asked & (at_end == ends))
                 tables = {
-                    t: payoff(j, self._x[t], ends, log_tolerance) for t in np.unique(times).tolist()
+                    t: payoff(j, self._x[t], ends, log_tolerance, wanted.order)
+                    for t in np.unique(times).tolist()
                 }
-                sums = self._sums(params, times, rows, u, tables, puts.shape[2])
+                sums = self._sums(params, times, rows, u, tables, wanted)
                 puts[times, rows] += np.where(reached[times, rows, None], sums, 0.0)
 
     def _sums(
@@ -358,14 +391,15 @@ class COSPricer(BasePricer):
         rows: Ints,
         u: Floats,
         tables: dict[int, Floats],
-        layers: int,
+        wanted: _Wanted,
     ) -> Floats:
         """Sums of phi times a table for each maturity; `times` are in ascending order."""
+        layers = wanted.layers
         sums = np.empty((len(rows), layers, self._x.shape[1]))
         n_items = max(_TERMS_AT_ONCE // (len(u) * layers), 1)
         for start in range(0, len(rows), n_items):
             stop = min(start + n_items, len(rows))
-            terms = self._terms(params[rows[start:stop]], times[start:stop], u, layers)
+            terms = self._terms(params[rows[start:stop]], times[start:stop], u, wanted)
             terms = terms.view(np.float64)
             own, starts = np.unique(times[start:stop], return_index=True)
             for t, a, b in zip(own.tolist(), starts, [*starts[1:], stop - start], strict=True):
@@ -373,11 +407,11 @@ class COSPricer(BasePricer):
                 sums[start + a : start + b] = products.reshape(b - a, layers, -1)
         return sums
 
-    def _terms(self, params: Floats, times: Ints, u: Floats, layers: int) -> Complex:
+    def _terms(self, params: Floats, times: Ints, u: Floats, wanted: _Wanted) -> Complex:
         """Characteristic functions and their derivatives (n, layers, m) at frequencies (m,)."""
-        kernel = self.model_.kernel(u + 0j, params, gradient=layers > 1)
+        kernel = wanted.model.kernel(u + 0j, params, gradient=wanted.layers > 1)
         log_phi, slopes = kernel(self._times[times][None, :, None])
-        terms = np.empty((len(params), layers, len(u)), dtype=np.complex128)
+        terms = np.empty((len(params), wanted.layers, len(u)), dtype=np.complex128)
         np.exp(log_phi[0], out=terms[:, 0])
         for layer, slope in enumerate(slopes, start=1):
             slope = np.broadcast_to(slope, log_phi.shape)[0]
@@ -431,8 +465,10 @@ class COSPricer(BasePricer):
         first = np.minimum(plan.octaves.first + 1, len(CUTS) - 1)
         octaves = plan.octaves._replace(first=first, last=np.maximum(plan.octaves.last, first))
         later = own._replace(size=np.where(own.size >= 0, first, -1), octaves=octaves)
-        change = self._puts(params, own, 1, self._log_tolerance)
-        change -= self._puts(params, later, 1, _OTHER_NODES * self._log_tolerance)
+        change = self._puts(params, own, _Wanted(self.model_, 1), self._log_tolerance)
+        change -= self._puts(
+            params, later, _Wanted(self.model_, 1), _OTHER_NODES * self._log_tolerance
+        )
         return np.abs(change[:, :, 0]) / np.maximum(1, np.exp(self._x[:, None]))
 
     def _next_terms(self, params: Floats, plan: _Plan) -> Floats:
@@ -448,7 +484,7 @@ class COSPricer(BasePricer):
                 part = slice(start, start + n_items)
                 at = (series.times[part], series.rows[part])
                 if series.cut is None:
-                    terms = self._terms(params[at[1]], at[0], u, 1)[:, 0]
+                    terms = self._terms(params[at[1]], at[0], u, _Wanted(self.model_, 1))[:, 0]
                     sizes[at] = np.abs(terms) @ weight
         return sizes
 
@@ -479,16 +515,24 @@ def _log_tails(log_phi: Complex, u: Floats) -> Floats:
     return log_tails(np.minimum(log_phi.real, 0.0), (4 / np.pi) * tail)
 
 
-def _payoff(k: Floats, x: Floats, series: _Series) -> Floats:
-    """Coefficients of puts (2 * n_terms, n_strikes), for real and imaginary parts in turn."""
+def _payoff(k: Floats, x: Floats, series: _Series, order: int) -> Floats:
+    """Coefficients of puts (2 * n_terms, n_strikes), for real and imaginary parts in turn.
+
+    Of order 1 they are their derivatives by k = -x, of order 2 the sum of these and the second.
+    """
     unit = np.pi / series.width
     u = k * unit
     theta = np.clip(x - series.low, 0.0, series.width)
     rotation = _rotations(k, unit * theta)
     sine = rotation.imag / np.where(u > 0, u, 1.0)[:, None]
     sine[u == 0] = theta
-    payoff = np.exp(series.low) - np.exp(series.low + theta) * (rotation.real - sine)
-    weight = np.where(u > 0, 2.0, 1.0) / series.width / (1 + u * u)
+    strike = np.exp(series.low + theta)
+    payoff = (
+        (np.exp(series.low) - strike * (rotation.real - sine)) / (1 + u * u)[:, None],
+        -strike * sine,
+        strike * rotation.real,
+    )[order]
+    weight = np.where(u > 0, 2.0, 1.0) / series.width
     if series.cut is not None:
         weight *= low_pass(u, series.cut)
     angle = u * series.low

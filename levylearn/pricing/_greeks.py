@@ -25,6 +25,8 @@ __all__ = ["GreeksTransformer"]
 
 Floats = NDArray[np.float64]
 
+# Derivatives of an integrand are larger than itself where it ends, by powers of u.
+LOG_GREEK = float(np.log(1e-5))
 _GREEKS = ("delta", "gamma", "theta", "rho", "vega")
 
 

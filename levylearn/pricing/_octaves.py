@@ -154,10 +154,14 @@ def n_nodes(log_tolerance: float) -> int:
     return 2 * int(np.ceil(reach(log_tolerance) / np.pi + _SPARE_NODES))
 
 
-def payoff(j: int, x: Floats, ends: bool, log_tolerance: float) -> Floats:
-    """Coefficients of puts (2 * n_nodes, n_strikes), for real and imaginary parts in turn."""
+def payoff(j: int, x: Floats, ends: bool, log_tolerance: float, order: int = 0) -> Floats:
+    """Coefficients of puts (2 * n_nodes, n_strikes), for real and imaginary parts in turn.
+
+    Of order 1 they are their derivatives by k = -x, of order 2 the sum of these and the second.
+    """
     u = nodes(j, log_tolerance)
     passed = (1.0 if ends else low_pass(u, 2 * CUTS[j])) - low_pass(u, CUTS[j])
-    weight = passed * (u[0] / np.pi) / (1 + u * u)
-    terms = np.exp(-1j * u[:, None] * x) * (weight * (1 - 1j / u))[:, None] * -np.exp(x)
+    factor = ((1j / u - 1) / (1 + u * u), -1j / u, np.ones_like(u))[order]
+    weight = passed * (u[0] / np.pi) * factor
+    terms = np.exp(-1j * u[:, None] * x) * weight[:, None] * np.exp(x)
     return np.stack([terms.real, -terms.imag], axis=1).reshape(2 * len(u), -1)

@@ -7,7 +7,13 @@ from sklearn.preprocessing import FunctionTransformer
 
 from levylearn.market import OptionGrid, black_greeks
 from levylearn.models import get_model, list_models
-from levylearn.pricing import ContourPricer, GreeksTransformer
+from levylearn.pricing import (
+    CarrMadanPricer,
+    ContourPricer,
+    COSPricer,
+    GreeksTransformer,
+    PIDEPricer,
+)
 from levylearn.testing._common import sample_parameters
 from tests.pricing import _truth
 
@@ -102,11 +108,40 @@ def test_hard_maturities_against_finer_sums(name, monkeypatch):
     grid = OptionGrid(np.linspace(75, 130, 12), [30 / 365, 0.3, 2.0], **MARKET)
     params = sets(name, 60)
     found = greeks(name, grid, params)
-    monkeypatch.setattr("levylearn.pricing._contour._LOG_SLOPE", np.log(1e-12))
+    monkeypatch.setattr("levylearn.pricing._contour.LOG_GREEK", np.log(1e-12))
     finer = greeks(name, grid, params)
     for greek in ("delta", "gamma", "theta", "rho", "vega"):
         size = np.abs(finer[greek]).max(axis=-1, keepdims=True)
         assert (np.abs(found[greek] - finer[greek]) <= 1e-11 * size).all(), greek
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_other_methods(name):
+    """Methods that share no line with each other agree, where they have an answer."""
+    grid = OptionGrid(np.linspace(75, 130, 7), [30 / 365, 0.5, 2.0], **MARKET)
+    params = sets(name, 8)
+    expected = greeks(name, grid, params)
+    for pricer, share in ((COSPricer, 1.0), (CarrMadanPricer, 0.5)):
+        found = pricer(name, grid).fit(params).greeks(params)
+        for greek, values in expected.items():
+            size = np.abs(values).max(axis=-1, keepdims=True)
+            known = np.isfinite(found[greek])
+            assert known.mean() >= share
+            error = np.where(known, np.abs(found[greek] - values), 0.0)
+            assert (error <= 1e-8 * size).all(), (pricer, greek)
+
+
+def test_greeks_beyond_the_reach_of_a_transform():
+    """Close to an infinite density no number of frequencies is enough."""
+    grid, params = OptionGrid([100.0], [1 / 365], **MARKET), sets("variance_gamma", 4)
+    found = CarrMadanPricer("variance_gamma", grid).fit(params).greeks(params)
+    assert np.isnan(found.gamma).all()
+
+
+def test_methods_without_greeks():
+    pricer = PIDEPricer("kou", GRID, n_space=64, n_time=8).fit(sets("kou", 1))
+    with pytest.raises(NotImplementedError, match="PIDEPricer has no Greeks"):
+        pricer.greeks(sets("kou", 1))
 
 
 def test_output_does_not_matter():
