@@ -255,6 +255,9 @@ class CarrMadanPricer(BasePricer):
         finer._log_tolerance += LOG_GREEK
         model = WithMarket(self.model_)
         calls = finer._calls(model, params, 1 + model.n_params, by_k=1)
+        unknown = np.isnan(calls[:, 1])
+        if unknown.any():
+            calls[:, 0][unknown] = self._normalised(params, gradient=False)[0][unknown]
         return calls[:, 0], calls[:, 1:]
 
     def _calls(
