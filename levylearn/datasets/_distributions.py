@@ -80,6 +80,6 @@ def _evenly(parameter: Parameter, low: float, high: float) -> Any:
     if low <= 0:
         raise ValueError(
             f"ranges: {parameter.name}={low:g}:{high:g} must be positive, since the parameter "
-            f"spreads on a logarithmic scale; scipy.stats.uniform({low:g}, {high - low:g}) does not."
+            f"spreads on a logarithmic scale; use scipy.stats.uniform({low:g}, {high - low:g})."
         )
     return stats.loguniform(low, high)
