@@ -29,9 +29,9 @@ def greeks(arguments: Namespace) -> dict[str, Any]:
     return {**_described(arguments), "greeks": _rows(pricer, columns)}
 
 
-def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list[float]]]:
-    """Return a fitted pricer of what was asked for, and its parameters."""
-    grid = OptionGrid(
+def grid_of(arguments: Namespace) -> OptionGrid:
+    """Return the options that were asked for."""
+    return OptionGrid(
         sorted(set(arguments.strikes)),
         sorted(set(arguments.maturities)),
         spot=arguments.spot,
@@ -39,6 +39,10 @@ def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list
         dividend=arguments.dividend,
         option_type=arguments.type,
     )
+
+
+def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list[float]]]:
+    """Return a fitted pricer of what was asked for, and its parameters."""
     names = get_model(arguments.model).parameter_names
     given = collected("--params", arguments.params)
     refuse_unknown("--params", given, {arguments.model: names})
@@ -46,7 +50,7 @@ def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list
     if missing:
         raise ValueError(f"--params: {arguments.model} also needs {', '.join(missing)}.")
     params = [[given[name] for name in names]]
-    return ContourPricer(arguments.model, grid, output=output).fit(params), params
+    return ContourPricer(arguments.model, grid_of(arguments), output=output).fit(params), params
 
 
 def _described(arguments: Namespace) -> dict[str, Any]:

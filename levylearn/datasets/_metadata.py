@@ -25,10 +25,7 @@ def described(recipe: Recipe) -> dict[str, Any]:
         "model_repr": repr(sampler.model),
         "grid": _plain(settings.pop("grid")),
         "output": settings.pop("output"),
-        "distributions": {
-            name: {"name": law.dist.name, "args": _plain(law.args), "kwds": _plain(law.kwds)}
-            for name, law in laws
-        },
+        "distributions": {name: _law(law) for name, law in laws},
         "sampling": sampler.sampling,
         "feller": sampler.feller,
         "pricer": {
@@ -60,6 +57,13 @@ def grid_from_plain(plain: dict[str, Any]) -> OptionGrid:
     arguments = dict(plain)
     build = OptionGrid if arguments.pop("product") else OptionGrid.from_quotes
     return build(**arguments)
+
+
+def _law(frozen: Any) -> str:
+    """A frozen distribution as the call that makes it."""
+    positional = [repr(float(value)) for value in frozen.args]
+    named = [f"{name}={float(value)!r}" for name, value in frozen.kwds.items()]
+    return f"{frozen.dist.name}({', '.join(positional + named)})"
 
 
 def _plain(value: Any) -> Any:

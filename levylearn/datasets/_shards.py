@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from numpy.typing import NDArray
 
 from levylearn.datasets._recipe import Recipe
 from levylearn.utils._optional import import_optional

@@ -253,7 +253,7 @@ class SurfaceDataset:
     def __getitem__(self, index: Any) -> Samples:
         """Surfaces and parameters of some samples; of one, without its dimension."""
         if isinstance(index, Integral):
-            X, y = self._take(_checked([index], len(self)))
+            X, y = self._take(_checked([int(index)], len(self)))
             return X[0], y[0]
         if isinstance(index, slice):
             return self._take(np.arange(*index.indices(len(self))))
