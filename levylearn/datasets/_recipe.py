@@ -18,7 +18,7 @@ from levylearn.models import CharacteristicModel, get_model
 from levylearn.pricing import ContourPricer
 from levylearn.utils._sklearn import HasMethods, StrOptions
 
-__all__ = ["RECIPE_CONSTRAINTS", "Recipe", "disturbed", "fitted", "pricer_for"]
+__all__ = ["RECIPE_CONSTRAINTS", "Recipe", "disturbed", "pricer_for"]
 
 Floats = NDArray[np.float64]
 
@@ -92,10 +92,10 @@ class Recipe:
     ) -> Iterator[tuple[Floats, Floats]]:
         """Yield surfaces and parameters of samples from `first` on, which begin at `point`."""
         end = first + n_samples
-        pricer = fitted(self.pricer, self.sampler.draw(1)[0])
+        pricer = clone(self.pricer).fit(self.sampler.draw(1)[0])
         for start in range(first, end, self.block_size):
             params, point = self.sampler.draw(min(self.block_size, end - start), point)
-            surfaces = pricer.transform(params)
+            surfaces = np.asarray(pricer.transform(params))
             yield disturbed(surfaces, self.noise, self.seed, start), params
 
 
@@ -112,18 +112,11 @@ def pricer_for(
     return seeded(clone(pricer).set_params(model=model, grid=grid, output=output), seed)
 
 
-def fitted(pricer: BasePricer, params: Floats) -> BasePricer:
-    """Return a fitted copy, whose surfaces are arrays whatever scikit-learn is set to."""
-    return clone(pricer).set_output(transform="default").fit(params)
-
-
 def disturbed(surfaces: Floats, noise: Any, *entropy: int) -> Floats:
     """Return the surfaces with noise, if any, which is drawn from `entropy` alone."""
     if noise is None:
         return surfaces
     noise = seeded(clone(noise, safe=False), *entropy)
-    if hasattr(noise, "set_output"):
-        noise.set_output(transform="default")
     method = noise.fit_transform if hasattr(noise, "fit_transform") else noise.transform
     result = np.asarray(method(surfaces), dtype=np.float64)
     if result.shape != surfaces.shape:

@@ -106,12 +106,14 @@ class ParameterSampler:
             engine = qmc.Sobol(p, rng=self.seed)
             if start:  # SciPy cannot go forward by nothing
                 engine.fast_forward(start)
-            while True:
-                yield engine.random(chunk) + _SOBOL_STEP / 2
-        # One number of the stream for each coordinate.
-        stream = np.random.Generator(np.random.PCG64(self.seed).advance(start * p))
+        else:  # one number of the stream for each coordinate
+            stream = np.random.Generator(np.random.PCG64(self.seed).advance(start * p))
         while True:
-            yield stream.random((chunk, p))
+            if self.sampling == "sobol":
+                yield engine.random(chunk) + _SOBOL_STEP / 2
+            else:
+                yield stream.random((chunk, p))
+            chunk = min(2 * chunk, _CHUNK)
 
     def _accepts(self, params: Floats) -> NDArray[np.bool_]:
         accepted = self.model.admissible(params)

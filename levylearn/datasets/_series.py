@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from sklearn.utils import Bunch
 
 from levylearn.base import BasePricer
-from levylearn.datasets._recipe import RECIPE_CONSTRAINTS, disturbed, fitted, pricer_for
+from levylearn.datasets._recipe import RECIPE_CONSTRAINTS, disturbed, pricer_for
 from levylearn.datasets._regimes import REGIMES, at_positions
 from levylearn.datasets._surfaces import bunch_of_surfaces, drawn_seed
 from levylearn.market import OptionGrid
@@ -141,11 +141,12 @@ def make_surface_series(
     """
     model = get_model(model)
     seed = drawn_seed(random_state)
-    rng = np.random.default_rng(seed)
-    regime = _regime_path(_transition(transition), n_dates, rng)
-    params = _parameter_path(model, regime, mean_reversion / _DAYS, rng)
-    surfaces = fitted(pricer_for(model, grid, output, pricer, seed), params).transform(params)
-    X = disturbed(surfaces, noise, seed)
+    # A stream for each, so that a longer series begins with a shorter one.
+    of_regime, of_params = np.random.default_rng(seed).spawn(2)
+    regime = _regime_path(_transition(transition), n_dates, of_regime)
+    params = _parameter_path(model, regime, mean_reversion / _DAYS, of_params)
+    surfaces = pricer_for(model, grid, output, pricer, seed).fit_transform(params)
+    X = disturbed(np.asarray(surfaces), noise, seed)
     data = bunch_of_surfaces(X, params, model, grid, as_frame)
     data.regime = np.array(list(REGIMES))[regime]
     data.dates = np.busday_offset(np.datetime64(start, "D"), np.arange(n_dates), roll="forward")
