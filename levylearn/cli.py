@@ -322,7 +322,11 @@ def _add_generate(commands: Any) -> None:
     files = command.add_argument_group("files")
     _add_unit(files)
     files.add_argument(
-        "--shard-size", type=int, default=16384, metavar="N", help="surfaces in a file"
+        "--shard-size",
+        type=int,
+        default=16384,
+        metavar="N",
+        help="surfaces in a file (default: %(default)s)",
     )
     files.add_argument("--n-jobs", type=int, metavar="N", help="processes; -1 for all processors")
     _add_output(command)

@@ -43,6 +43,7 @@ def grid_of(arguments: Namespace) -> OptionGrid:
 
 def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list[float]]]:
     """Return a fitted pricer of what was asked for, and its parameters."""
+    grid = grid_of(arguments)
     names = get_model(arguments.model).parameter_names
     given = collected("--params", arguments.params)
     refuse_unknown("--params", given, {arguments.model: names})
@@ -50,7 +51,7 @@ def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list
     if missing:
         raise ValueError(f"--params: {arguments.model} also needs {', '.join(missing)}.")
     params = [[given[name] for name in names]]
-    return ContourPricer(arguments.model, grid_of(arguments), output=output).fit(params), params
+    return ContourPricer(arguments.model, grid, output=output).fit(params), params
 
 
 def _described(arguments: Namespace) -> dict[str, Any]:

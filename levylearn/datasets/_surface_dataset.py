@@ -320,12 +320,11 @@ class SurfaceDataset:
         columns : sequence of str, default=None
             Names of the quotes to read; None means all.
 
-        Yields
-        ------
-        X : ndarray of shape (batch_size, n_quotes)
-            Surfaces.
-        y : ndarray of shape (batch_size, n_params)
-            Parameters.
+        Returns
+        -------
+        batches : iterator of (X, y)
+            Surfaces, of shape (batch_size, n_quotes), and parameters, of shape
+            (batch_size, n_params).
 
         Raises
         ------
