@@ -27,7 +27,7 @@ def described(recipe: Recipe) -> dict[str, Any]:
         "output": settings.pop("output"),
         "distributions": {name: _law(law) for name, law in laws},
         "sampling": sampler.sampling,
-        "feller": sampler.feller,
+        "feller": bool(sampler.feller),
         "pricer": {
             "class": _name_of(type(pricer)),
             "params": {k: _plain(v) for k, v in settings.items() if k not in ("model", "n_jobs")},

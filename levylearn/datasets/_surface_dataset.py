@@ -29,8 +29,6 @@ __all__ = ["SurfaceDataset"]
 
 Floats = NDArray[np.float64]
 Samples = tuple[Floats, Floats]
-# Row groups are numbered through all shards.
-Groups = NDArray[np.intp]
 
 _DESCRIPTION = "dataset.json"
 # Rows among which a shuffled batch is drawn are those of so many row groups.
@@ -362,16 +360,21 @@ class SurfaceDataset:
 
     def _take(self, indices: NDArray[np.intp]) -> Samples:
         """Read samples in any order, each row group once."""
+        p = len(self.parameter_names)
+        X, y = np.empty((len(indices), self.grid.n_quotes)), np.empty((len(indices), p))
         shard, row = np.divmod(indices, self._shard_size)
         group = shard * self._groups_per_shard + row // self._group_size
-        rows = np.empty((len(indices), len(self.parameter_names) + len(self.feature_names)))
-        for one in np.unique(group):
-            wanted = np.flatnonzero(group == one)
-            rows[wanted] = self._read(one, self.feature_names)[row[wanted] % self._group_size]
-        return self._split(rows)
+        order = np.argsort(group, kind="stable")
+        groups, starts = np.unique(group[order], return_index=True)
+        # Split at no point there would be one part of nothing.
+        parts = np.split(order, starts[1:]) if len(groups) else []
+        for one, wanted in zip(groups, parts, strict=True):
+            rows = self._read(one, self.feature_names)[row[wanted] % self._group_size]
+            X[wanted], y[wanted] = rows[:, p:], rows[:, :p]
+        return X, y
 
     def _read(self, group: int, columns: list[str]) -> Floats:
-        """Parameters and quotes of a row group."""
+        """Parameters and quotes of a row group; these are numbered through all shards."""
         parquet = import_optional("pyarrow.parquet", type(self).__name__)
         shard, group = divmod(int(group), self._groups_per_shard)
         names = [*self.parameter_names, *columns]
