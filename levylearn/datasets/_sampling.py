@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -101,18 +101,12 @@ class ParameterSampler:
                 )
 
     def _unit_points(self, start: int, chunk: int) -> Iterator[Floats]:
-        p = self.model.n_params
-        if self.sampling == "sobol":
-            engine = qmc.Sobol(p, rng=self.seed)
-            if start:  # SciPy cannot go forward by nothing
-                engine.fast_forward(start)
-        else:  # one number of the stream for each coordinate
-            stream = np.random.Generator(np.random.PCG64(self.seed).advance(start * p))
+        """Yield the points of the sequence from `start` on, a growing number at a time."""
+        draw = (_sobol if self.sampling == "sobol" else _random)(
+            self.model.n_params, self.seed, start
+        )
         while True:
-            if self.sampling == "sobol":
-                yield engine.random(chunk) + _SOBOL_STEP / 2
-            else:
-                yield stream.random((chunk, p))
+            yield draw(chunk)
             chunk = min(2 * chunk, _CHUNK)
 
     def _accepts(self, params: Floats) -> NDArray[np.bool_]:
@@ -120,6 +114,19 @@ class ParameterSampler:
         for kappa, theta, sigma in self._factors:
             accepted &= 2 * params[:, kappa] * params[:, theta] >= params[:, sigma] ** 2
         return accepted
+
+
+def _sobol(n_params: int, seed: int, start: int) -> Callable[[int], Floats]:
+    engine = qmc.Sobol(n_params, rng=seed)
+    if start:  # SciPy cannot go forward by nothing
+        engine.fast_forward(start)
+    return lambda n: engine.random(n) + _SOBOL_STEP / 2
+
+
+def _random(n_params: int, seed: int, start: int) -> Callable[[int], Floats]:
+    # One number of the stream for each coordinate.
+    stream = np.random.Generator(np.random.PCG64(seed).advance(start * n_params))
+    return lambda n: stream.random((n, n_params))
 
 
 def _square_root_factors(model: CharacteristicModel) -> list[tuple[int, int, int]]:

@@ -107,8 +107,11 @@ def make_surfaces(
 
     References
     ----------
-    Owen, A. (1998). Scrambling Sobol' and Niederreiter-Xing points. Journal of Complexity
-    14, 466-489.
+    Sobol', I. (1967). On the distribution of points in a cube and the approximate evaluation
+    of integrals. USSR Computational Mathematics and Mathematical Physics 7, 86-112.
+
+    Matoušek, J. (1998). On the L2-discrepancy for anchored boxes. Journal of Complexity 14,
+    527-556.
 
     Examples
     --------

@@ -183,7 +183,7 @@ SurfaceDataset.create(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_and_resumed(tmp_path, n_jobs):
     folder = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", KILLED, folder, str(n_jobs)], cwd=ROOT)
