@@ -75,7 +75,7 @@ def write(recipe: Recipe, shard: Shard) -> None:
     names = [*parameters, *recipe.pricer.grid.get_feature_names_out()]
     schema = pa.schema([(name, pa.float64()) for name in names], metadata={_KEY: shard.footer})
     options = {
-        # Prices do not compress: the best of the codecs saves a tenth.
+        # Prices hardly compress: of Variance Gamma's the best codec saves 13 %.
         "compression": "none",
         "use_dictionary": False,
         "write_statistics": parameters,

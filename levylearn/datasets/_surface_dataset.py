@@ -426,11 +426,11 @@ def _path_of(folder: Path, shard: int) -> Path:
 
 
 def _shards(folder: Path, description: dict[str, Any], recipe: Recipe) -> Iterator[Shard]:
-    """The files of the data set, in order."""
+    """The files of the data set, in order; workers may run in another directory."""
     n_samples, size = description["n_samples"], description["shard_size"]
     starts = range(0, n_samples, size)
     for number, (first, point) in enumerate(zip(starts, recipe.sampler.points(size), strict=False)):
-        path = _path_of(folder, number)
+        path = _path_of(folder.absolute(), number)
         yield Shard(path, first, min(size, n_samples - first), point, description)
 
 

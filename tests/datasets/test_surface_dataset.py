@@ -148,14 +148,15 @@ def test_any_number_of_jobs(dataset, tmp_path):
     assert hashes(tmp_path) == hashes(dataset.path)
 
 
-def test_on_a_cluster(dataset, tmp_path):
+def test_on_a_cluster(dataset, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     )
+    monkeypatch.chdir(tmp_path)  # after the workers have started elsewhere
     with cluster, distributed.Client(cluster) as client:
-        SurfaceDataset.create(tmp_path, **SETTINGS, client=client)
-    assert hashes(tmp_path) == hashes(dataset.path)
+        SurfaceDataset.create("surfaces", **SETTINGS, client=client)
+    assert hashes(tmp_path / "surfaces") == hashes(dataset.path)
 
 
 def test_progress(tmp_path, capsys):
