@@ -1,4 +1,4 @@
-"""The command line: ``levylearn calibrate``, ``levylearn price`` and ``levylearn greeks``.
+"""The command line: ``levylearn calibrate``, ``price``, ``greeks`` and ``generate``.
 
 Only arguments are read here, and results printed; the work is done, and what it needs is
 imported, once a command runs.
@@ -91,6 +91,15 @@ def _greeks(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _generate(arguments: argparse.Namespace) -> int:
+    from levylearn._commands._generate import generate
+    from levylearn._commands._report import dataset_report
+
+    result = generate(arguments)
+    _show(result, dataset_report(result), arguments.output)
+    return 0
+
+
 def _list_models() -> int:
     from levylearn._commands._report import models_report
     from levylearn.models import get_model, list_models
@@ -158,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_calibrate(commands)
     _add_price(commands)
     _add_greeks(commands)
+    _add_generate(commands)
     return parser
 
 
@@ -257,9 +267,7 @@ def _add_price(commands: Any) -> None:
     )
     command.set_defaults(run=_price)
     _add_options(command)
-    command.add_argument(
-        "--output-unit", choices=["price", "forward_price", "implied_vol"], default="price"
-    )
+    _add_unit(command)
     _add_output(command)
 
 
@@ -278,8 +286,54 @@ def _add_greeks(commands: Any) -> None:
     _add_output(command)
 
 
+def _add_generate(commands: Any) -> None:
+    command = commands.add_parser(
+        "generate",
+        help="make surfaces of random parameters",
+        description="Price surfaces of random parameters of a model, and write them into a folder "
+        "of Parquet files. What was interrupted is finished by the same command.",
+        epilog="example: levylearn generate --model heston --strikes 90,100,110 "
+        "--maturities 0.25,0.5,1 --n-samples 100000 --n-jobs 2 --out surfaces",
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=_generate)
+    _add_market(command)
+    command.add_argument("--n-samples", required=True, type=int, metavar="N")
+    command.add_argument("--out", required=True, metavar="FOLDER")
+    parameters = command.add_argument_group("parameters")
+    parameters.add_argument(
+        "--distribution",
+        default="market",
+        choices=["market", "prior", "calm", "normal", "stressed"],
+        help="where they come from: market ranges, priors, or a regime (default: %(default)s)",
+    )
+    parameters.add_argument(
+        "--ranges",
+        action="extend",
+        nargs="+",
+        type=intervals,
+        metavar="NAME=LOW:HIGH",
+        help="where single parameters come from instead",
+    )
+    parameters.add_argument(
+        "--feller", action="store_true", help="keep variances from reaching zero"
+    )
+    parameters.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    files = command.add_argument_group("files")
+    _add_unit(files)
+    files.add_argument(
+        "--shard-size",
+        type=int,
+        default=16384,
+        metavar="N",
+        help="surfaces in a file (default: %(default)s)",
+    )
+    files.add_argument("--n-jobs", type=int, metavar="N", help="processes; -1 for all processors")
+    _add_output(command)
+
+
 def _add_options(command: Any) -> None:
-    command.add_argument("--model", required=True, help="one model")
+    _add_market(command)
     command.add_argument(
         "--params",
         required=True,
@@ -289,12 +343,25 @@ def _add_options(command: Any) -> None:
         metavar="NAME=VALUE",
         help="its parameters, separated by commas",
     )
+
+
+def _add_market(command: Any) -> None:
+    command.add_argument("--model", required=True, help="one model")
     command.add_argument("--strikes", required=True, type=numbers, metavar="K,K,...")
     command.add_argument("--maturities", required=True, type=numbers, metavar="T,T,...")
     command.add_argument("--spot", type=number, default=100.0, help="default: %(default)s")
     command.add_argument("--rate", type=number, default=0.0, help="default: %(default)s")
     command.add_argument("--dividend", type=number, default=0.0, help="default: %(default)s")
     command.add_argument("--type", choices=["call", "put"], default="call")
+
+
+def _add_unit(group: Any) -> None:
+    group.add_argument(
+        "--output-unit",
+        choices=["price", "forward_price", "implied_vol"],
+        default="price",
+        help="default: %(default)s",
+    )
 
 
 def _add_output(group: Any) -> None:

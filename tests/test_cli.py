@@ -1,14 +1,17 @@
 """The command line: what it prints, and what it says to bad input."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from levylearn.cli import main
-from levylearn.datasets import load_sp500_2002
+from levylearn.datasets import SurfaceDataset, load_sp500_2002, make_surfaces
 from levylearn.market import OptionGrid, black_greeks, black_price
 from levylearn.models import list_models
 from levylearn.pricing import ContourPricer
@@ -277,6 +280,38 @@ def test_greeks(run):
     assert rows[0]["delta"] == pytest.approx(expected.delta * np.exp(0.01), rel=1e-10)
 
 
+# -- generate -----------------------------------------------------------------
+
+GENERATE = ("generate", "--model", "nig", "--strikes", "110,90", "--maturities", "0.5,1")
+
+
+def test_generates_surfaces(run, tmp_path):
+    command = (
+        *(*GENERATE, "--n-samples", 500, "--shard-size", 200, "--out", tmp_path, "--seed", 3),
+        *("--ranges", "beta=-2:-1", "--distribution", "stressed", "--rate", 0.02),
+        *("--output-unit", "implied_vol"),
+    )
+    status, out, err = run(*command)
+    assert (status, err) == (0, "")
+    assert out.startswith("500 surfaces of nig, 4 quotes each (implied_vol): 3 files, 0.0 MB, in ")
+    X, y = SurfaceDataset(tmp_path).load()
+    grid = OptionGrid([90, 110], [0.5, 1.0], rate=0.02)
+    arguments = {"distribution": "stressed", "ranges": {"beta": (-2, -1)}, "random_state": 3}
+    expected = make_surfaces("nig", grid, 500, output="implied_vol", **arguments)
+    assert np.array_equal(y, expected[1])
+    assert np.allclose(X, expected[0], atol=1e-12)
+    # Again: nothing is missing. The result as JSON, and another set in its place.
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    result = json.loads(run(*command, "--output", "json")[1])
+    assert result["n_files"] == 3
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
+    status, out, err = run(*command, "--feller")
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "'nig' has none" in err
+    assert "n_samples is 500 there and 400 here" in run(*command, "--n-samples", 400)[2]
+
+
 # -- bad input ----------------------------------------------------------------
 
 PRICE = ("price", "--strikes", "90,100", "--maturities", "0.5", "--model")
@@ -314,6 +349,12 @@ CALIBRATE = ("calibrate", "--data", "sp500-2002", "--model")
             ("price", "--model", "nig", "--params", "a=1", "--strikes", "1", "--maturities", "-1"),
             "maturities must be positive; entry 0 is -1",
         ),
+        (GENERATE, "required: --n-samples, --out"),
+        ((*GENERATE, "--n-samples", "0", "--out", "no"), "'n_samples'"),
+        ((*GENERATE, "--n-samples", "9", "--out", "no", "--ranges", "mu=0:1"), "parameter 'mu'"),
+        ((*GENERATE, "--n-samples", "9", "--out", "no", "--ranges", "beta=1:0"), "low < high"),
+        ((*GENERATE, "--n-samples", "9", "--out", "no", "--seed", "-1"), "'random_state'"),
+        ((*GENERATE, "--n-samples", "9", "--out", "tests"), "is not empty, and holds no data set"),
     ],
 )
 def test_bad_arguments(run, arguments, words):
@@ -379,6 +420,24 @@ def test_picture_without_matplotlib(run, monkeypatch):
 
 
 # -- as a process -------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGINT to send")
+def test_generation_can_be_interrupted(tmp_path):
+    command = ["--n-samples", "100000", "--shard-size", "100", "--out", str(tmp_path / "data")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "levylearn", *GENERATE, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.glob("data/*.parquet")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "levylearn: interrupted\n")
+    assert process.returncode == 130
+    assert not list(tmp_path.glob("data/.*"))
 
 
 def test_process_refuses_without_traceback():

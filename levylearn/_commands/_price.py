@@ -29,9 +29,9 @@ def greeks(arguments: Namespace) -> dict[str, Any]:
     return {**_described(arguments), "greeks": _rows(pricer, columns)}
 
 
-def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list[float]]]:
-    """Return a fitted pricer of what was asked for, and its parameters."""
-    grid = OptionGrid(
+def grid_of(arguments: Namespace) -> OptionGrid:
+    """Return the options that were asked for."""
+    return OptionGrid(
         sorted(set(arguments.strikes)),
         sorted(set(arguments.maturities)),
         spot=arguments.spot,
@@ -39,6 +39,11 @@ def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list
         dividend=arguments.dividend,
         option_type=arguments.type,
     )
+
+
+def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list[float]]]:
+    """Return a fitted pricer of what was asked for, and its parameters."""
+    grid = grid_of(arguments)
     names = get_model(arguments.model).parameter_names
     given = collected("--params", arguments.params)
     refuse_unknown("--params", given, {arguments.model: names})

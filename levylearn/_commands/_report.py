@@ -54,6 +54,16 @@ def _model(result: dict[str, Any]) -> str:
     return f"{result['model']} ({parameters}), {result['type']}s"
 
 
+def dataset_report(result: dict[str, Any]) -> Iterator[str]:
+    """Lines that say what was written, where, and how to read it."""
+    yield (
+        f"{_count(result['n_samples'], 'surface')} of {result['model']}, "
+        f"{_count(result['n_quotes'], 'quote')} each ({result['unit']}): "
+        f"{_count(result['n_files'], 'file')}, {result['bytes'] / 1e6:.1f} MB, in {result['path']}"
+    )
+    yield f"to read them: levylearn.datasets.SurfaceDataset({result['path']!r})"
+
+
 def models_report(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Lines with one model each."""
     width = max(map(len, parameters))

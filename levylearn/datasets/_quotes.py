@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 from importlib.resources import files
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from levylearn.market._black import black_price
 from levylearn.market._chain import QuoteChain
-
-if TYPE_CHECKING:
-    from sklearn.utils import Bunch
 
 __all__ = ["load_dax_2002", "load_sp500_2002"]
 
@@ -204,7 +202,7 @@ def load_dax_2002(*, as_frame: bool = True) -> Bunch:
 
 
 def _read(name: str) -> dict[str, list[str]]:
-    """Return the columns of a bundled file; without pandas, which is slow to load."""
+    """Return the columns of a bundled file."""
     text = files("levylearn.datasets").joinpath("data", name).read_text(encoding="utf-8")
     rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
     return {column: [row[column] for row in rows] for column in rows[0]}
@@ -218,8 +216,6 @@ def _bunch(
     published_fits: dict[str, Any],
     descr: str,
 ) -> Bunch:
-    from sklearn.utils import Bunch  # here, because scikit-learn loads pandas
-
     frame = None
     if as_frame:
         frame = chain.to_frame().assign(implied_vol=implied_vol)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-_EXTRA_OF = {"matplotlib": "plot"}
+_EXTRA_OF = {"matplotlib": "plot", "pyarrow": "parquet", "distributed": "distributed"}
 
 
 def import_optional(module: str, caller: str) -> ModuleType:

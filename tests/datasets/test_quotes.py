@@ -1,8 +1,5 @@
 """The bundled market quotes: counts, conventions, consistency, published fits."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -127,8 +124,3 @@ def test_dax():
     assert report.largest["convexity"][0] < 7.1
     assert data.published_fits["heston"]["sse"] == 177.2
     assert data.published_fits["bates"]["sse"] == 36.6
-
-
-def test_loads_without_pandas():
-    code = "import sys, levylearn.datasets; assert 'pandas' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)

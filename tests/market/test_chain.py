@@ -785,7 +785,7 @@ def test_documented_names_are_the_ones_read():
 
 def test_pandas_loads_on_first_use():
     code = (
-        "import sys, levylearn.market, levylearn.datasets; assert 'pandas' not in sys.modules; "
+        "import sys, levylearn.market; assert 'pandas' not in sys.modules; "
         "levylearn.market.QuoteChain([90], [1.0], 'call', [12.0], forward=100.0, discount=1.0)"
         ".implied_vol; assert 'pandas' not in sys.modules"
     )
