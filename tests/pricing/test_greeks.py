@@ -123,7 +123,8 @@ def test_other_methods(name):
     expected = greeks(name, grid, params)
     for pricer, share in ((COSPricer, 1.0), (CarrMadanPricer, 0.5)):
         found = pricer(name, grid).fit(params).greeks(params)
-        for greek, values in expected.items():
+        for greek in ("delta", "gamma", "theta", "rho", "vega"):
+            values = expected[greek]
             size = np.abs(values).max(axis=-1, keepdims=True)
             known = np.isfinite(found[greek])
             assert known.mean() >= share
