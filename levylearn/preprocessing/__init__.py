@@ -2,6 +2,7 @@
 
 from levylearn.preprocessing._arbitrage_filter import ArbitrageFilter
 from levylearn.preprocessing._features import SurfaceFeatures
+from levylearn.preprocessing._gridder import QuoteGridder
 from levylearn.preprocessing._implied_vol import ImpliedVolTransformer
 from levylearn.preprocessing._missing import MissingQuotes
 from levylearn.preprocessing._noise import BidAskNoise, GaussianNoise, OutlierNoise
@@ -17,5 +18,6 @@ __all__ = [
     "NoiseInjector",
     "OutlierNoise",
     "ParameterTransformer",
+    "QuoteGridder",
     "SurfaceFeatures",
 ]

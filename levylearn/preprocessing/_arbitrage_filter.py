@@ -73,6 +73,9 @@ class ArbitrageFilter(SurfaceTransformer):
         "tolerance": ["array-like", float, int, None],
     }
 
+    # One surface becomes as many as it has suspects.
+    _layers = 32
+
     def __init__(
         self, grid: OptionGrid, tolerance: ArrayLike | None = None, unit: str = "price"
     ) -> None:

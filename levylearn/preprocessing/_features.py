@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -119,7 +121,7 @@ class SurfaceFeatures(SurfaceTransformer):
         maturities = [f"T{maturity:.10g}" for maturity, _ in self.grid.slices]
         names = [f"{kind}_{T}" for T in maturities for kind in ("level", "skew", "convexity")]
         if self.kind == "smile":
-            pairs = list(zip(maturities[:-1], maturities[1:], strict=True))
+            pairs = list(pairwise(maturities))
         else:
             pairs = [(maturities[0], maturities[-1])] if len(maturities) > 1 else []
         return np.array([*names, *(f"term_{a}_{b}" for a, b in pairs)], dtype=object)

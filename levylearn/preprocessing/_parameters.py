@@ -274,9 +274,7 @@ class ParameterTransformer(TransformerMixin, BaseEstimator):
         order = np.argsort(-params[:, self._parts[:, self._key]], axis=1, kind="stable")
         ordered = params.copy()
         for place, columns in enumerate(self._parts):
-            ordered[:, columns] = np.take_along_axis(
-                params, self._parts[order[:, place]], axis=1
-            )
+            ordered[:, columns] = np.take_along_axis(params, self._parts[order[:, place]], axis=1)
         return ordered
 
     def _equal_parts(self) -> tuple[NDArray[np.intp], int]:
