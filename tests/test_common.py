@@ -72,6 +72,8 @@ def test_no_estimator_is_missing():
         *SMALL_NOISES,
         *NOISES,
         *BARE_PRICERS,
+        *PARAMETER_TRANSFORMERS[:1],
+        *SURFACE_TRANSFORMERS,
     ],
     expected_failed_checks=expected_failures,
     xfail_strict=True,

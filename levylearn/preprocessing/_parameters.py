@@ -201,7 +201,8 @@ class ParameterTransformer(TransformerMixin, BaseEstimator):
         params = self._ordered(self._parameters(X))
         lost = ~self.model_.admissible(params)
         if lost.any():
-            _, condition = self.model_.joint_constraint(params)
+            with np.errstate(all="ignore"):
+                _, condition = self.model_.joint_constraint(params)
             warnings.warn(
                 f"{lost.sum()} of {len(X)} rows of coordinates are no parameters of "
                 f"{self.model_.name!r}, first row {np.flatnonzero(lost)[0]}: {condition} does "

@@ -99,6 +99,8 @@ def _between(knots: _Knots, interval: NDArray[np.intp], place: Floats) -> Floats
     """Total variances at places (n, m), each in an interval of its row."""
     with np.errstate(all="ignore"):  # NaN where there is no quote, or no second one
         variance = _cubic(knots, interval, place)
+        if knots.k.shape[1] == 1:
+            return variance
         calls = _calls(knots)
         torn = calls.leave_room & ~(calls.keep_slopes & _has_density(knots))
         row, column = np.nonzero(np.take_along_axis(torn, interval, axis=1))
