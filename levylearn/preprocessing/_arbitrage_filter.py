@@ -16,6 +16,9 @@ __all__ = ["ArbitrageFilter"]
 
 Floats = NDArray[np.float64]
 
+# So many quotes of a surface are tried at each step.
+_MAX_SUSPECTS = 16
+
 
 class ArbitrageFilter(SurfaceTransformer):
     """Surfaces without the quotes that make a static arbitrage.
@@ -46,12 +49,15 @@ class ArbitrageFilter(SurfaceTransformer):
 
     Notes
     -----
-    An arbitrage is a portfolio of two or three quotes, and does not say which of them is wrong. But
-    a wrong quote takes part in several. So, as long as there is an arbitrage, that quote
-    is left out without which the fewest remain; among equals the one without which
-    the largest of each kind add up to least, then the first of the grid. That is greedy: it need
-    not be the smallest of all sets of quotes that could be left out, but no quote goes
-    without need of one at its step, and what remains is free of arbitrage.
+    An arbitrage is a portfolio of a few quotes, and does not say which of them is wrong. But a
+    wrong quote takes part in several. So, as long as there is an arbitrage, one quote more is left
+    out: of the sixteen that take part in most, that without which the fewest arbitrages
+    remain; among equals that without which the largest of each kind add up to least, then the
+    first of the grid. That is greedy, and not always the smallest of all sets of quotes that
+    could be left out; but what remains is free of arbitrage.
+
+    Quotes with an error each, as mid prices are, allow many arbitrages that bids and asks do not.
+    Without a tolerance they lose many quotes.
 
     Examples
     --------
@@ -72,9 +78,6 @@ class ArbitrageFilter(SurfaceTransformer):
         **SurfaceTransformer._parameter_constraints,
         "tolerance": ["array-like", float, int, None],
     }
-
-    # One surface becomes as many as it has suspects.
-    _layers = 32
 
     def __init__(
         self, grid: OptionGrid, tolerance: ArrayLike | None = None, unit: str = "price"
@@ -124,36 +127,48 @@ class ArbitrageFilter(SurfaceTransformer):
         rows = np.arange(len(left))
         while len(rows):
             report = self._check(left[rows])
+            worst = self._worst(left[rows], report)
             rows = rows[~report.is_free]
-            if len(rows):
-                left[rows, self._worst(left[rows])] = np.nan
+            left[rows, worst] = np.nan
         return np.isnan(left) & ~np.isnan(prices)
 
-    def _worst(self, prices: Floats) -> NDArray[np.intp]:
-        """Quote of each surface, all with arbitrage, without which the least is left."""
-        sample, quote = np.nonzero(self._suspects(prices))
-        without = prices[sample]
-        without[np.arange(len(sample)), quote] = np.nan
-        report = self._check(without)
-        number = sum(report.counts.values())
-        size = sum(report.largest.values())
+    def _worst(self, prices: Floats, report: ArbitrageReport) -> NDArray[np.intp]:
+        """Quote of each surface with arbitrage, without which the least is left."""
+        sample, quote = np.nonzero(self._suspects(prices, report))
+        if not len(sample):
+            return sample
+
+        def left(which: NDArray[np.intp]) -> Floats:
+            without = prices[sample[which]]
+            without[np.arange(len(which)), quote[which]] = np.nan
+            report = self._check(without)
+            number, size = (sum(found.values()) for found in (report.counts, report.largest))
+            return np.column_stack([number, size])
+
+        number, size = by_rows(left, np.arange(len(sample)), self._layers * prices.shape[1]).T
         order = np.lexsort([quote, size, number, sample])
         _, first = np.unique(sample[order], return_index=True)
         return quote[order][first]
 
-    def _suspects(self, prices: Floats) -> NDArray[np.bool_]:
-        """Quotes (n, n_quotes) that take part in an arbitrage."""
-        frame = self._check(prices).to_frame()
+    def _suspects(self, prices: Floats, report: ArbitrageReport) -> NDArray[np.bool_]:
+        """Quotes (n, n_quotes) that take part in the most arbitrages of their surface."""
+        frame = report.to_frame()
         later = np.where(frame.kind == "calendar", frame.later_maturity, frame.maturity)
         legs: list[tuple[Any, Any]] = [
             (frame.maturity, frame.strike),
             (later, frame.strike_low),
             (later, frame.strike_high),
         ]
-        suspects = np.zeros(prices.shape, dtype=bool)
+        parts = np.zeros(prices.size, dtype=np.intp)
         for maturity, strike in legs:
             at = (np.asarray(maturity)[:, None] == self.grid.maturity) & (
                 np.asarray(strike)[:, None] == self.grid.strike
             )
-            np.logical_or.at(suspects, frame["sample"].to_numpy(), at)
-        return suspects & ~np.isnan(prices)
+            breach, quote = np.nonzero(at)
+            place = frame["sample"].to_numpy()[breach] * self.grid.n_quotes + quote
+            parts += np.bincount(place, minlength=len(parts))
+        parts = np.where(np.isnan(prices), 0, parts.reshape(prices.shape))
+        most = np.argsort(-parts, axis=1, kind="stable")[:, :_MAX_SUSPECTS]
+        suspects = np.zeros(prices.shape, dtype=bool)
+        np.put_along_axis(suspects, most, True, axis=1)
+        return suspects & (parts > 0)

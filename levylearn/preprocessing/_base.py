@@ -40,10 +40,12 @@ def check_width(estimator: BaseEstimator, grid: OptionGrid, width: int) -> None:
         )
 
 
-def by_rows(function: Callable[[Floats], NDArray[Any]], X: Floats, width: int) -> NDArray[Any]:
+def by_rows(
+    function: Callable[[Any], NDArray[Any]], rows: NDArray[Any], width: int
+) -> NDArray[Any]:
     """Apply a function to some rows at a time; it needs arrays of `width` numbers for each."""
     size = max(1, _CHUNK_NUMBERS // width)
-    return np.concatenate([function(X[i : i + size]) for i in range(0, len(X), size)])
+    return np.concatenate([function(rows[i : i + size]) for i in range(0, len(rows), size)])
 
 
 class SurfaceTransformer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):

@@ -95,12 +95,12 @@ class ImpliedVolTransformer(SurfaceTransformer):
             If a volatility is negative, or the number of columns is another.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
-        check_width(self, self.grid, X.shape[1])
+        smiles: Floats = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+        check_width(self, self.grid, smiles.shape[1])
         return by_rows(
             lambda rows: with_volatilities(rows, self.grid, self.unit),
-            X,
-            self._layers * X.shape[1],
+            smiles,
+            self._layers * smiles.shape[1],
         )
 
     def _names_out(self) -> NDArray[np.object_]:

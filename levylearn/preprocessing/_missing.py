@@ -97,6 +97,7 @@ class MissingQuotes(BaseNoise):
     def _probabilities(self) -> Floats | float:
         if self.pattern == "random":
             return self.probability
+        assert self.grid is not None
         distance = np.abs(self.grid.log_moneyness) / np.sqrt(self.grid.maturity)
         if not distance.any():  # all at the forward
             return 0.0

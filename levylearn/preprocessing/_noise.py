@@ -163,6 +163,7 @@ class _Errors(BaseNoise):
             return surfaces
         if self.kind == "absolute" or self.unit == "implied_vol":
             return 1.0
+        assert self.grid is not None
         # At its bounds, and beyond, a price does not move with volatility.
         return np.nan_to_num(vegas(surfaces, self.grid, self.unit))
 

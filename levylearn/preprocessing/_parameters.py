@@ -196,15 +196,15 @@ class ParameterTransformer(TransformerMixin, BaseEstimator):
             If a row is NaN.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=np.float64)
-        self._check_width(X.shape[1])
-        params = self._ordered(self._parameters(X))
+        coordinates: Floats = check_array(X, dtype=np.float64)
+        self._check_width(coordinates.shape[1])
+        params = self._ordered(self._parameters(coordinates))
         lost = ~self.model_.admissible(params)
         if lost.any():
             with np.errstate(all="ignore"):
                 _, condition = self.model_.joint_constraint(params)
             warnings.warn(
-                f"{lost.sum()} of {len(X)} rows of coordinates are no parameters of "
+                f"{lost.sum()} of {len(params)} rows of coordinates are no parameters of "
                 f"{self.model_.name!r}, first row {np.flatnonzero(lost)[0]}: {condition} does "
                 f"not hold. They are NaN.",
                 CalibrationWarning,

@@ -141,8 +141,7 @@ def _has_density(knots: _Knots) -> NDArray[np.bool_]:
     w, first, second = _hermite(_PROBES, w, w_next, step * slope, step * slope_next)
     k, first, second = k + _PROBES * step, first / step, second / step**2
     density = (1 - k * first / (2 * w)) ** 2 - first**2 / 4 * (1 / w + 1 / 4) + second / 2
-    positive: NDArray[np.bool_] = ((density >= 0) & (w > 0)).all(axis=2)
-    return positive
+    return np.all((density >= 0) & (w > 0), axis=2)
 
 
 class _Calls(NamedTuple):

@@ -51,7 +51,7 @@ class RowStreams:
             keys = _mixed((keys ^ column) + _GOLDEN)
         return cls(_mixed(keys + _GOLDEN * _occurrence(keys)), X.shape[1])
 
-    def take(self, rows: slice) -> RowStreams:
+    def take(self, rows: NDArray[np.intp]) -> RowStreams:
         """Return the streams of some rows, from their beginning."""
         return RowStreams(self._keys[rows], self._n_columns)
 
@@ -65,7 +65,7 @@ class RowStreams:
         start = _mixed(self._keys + _word(self._draws))
         counter = _GOLDEN * np.arange(1, self._n_columns + 1, dtype=np.uint64)
         bits = _mixed(start[:, None] + counter) >> np.uint64(64 - _BITS)
-        return (bits + 0.5) * 2.0**-_BITS
+        return (bits.astype(np.float64) + 0.5) * 2.0**-_BITS
 
 
 def _word(number: int) -> _Words:
