@@ -103,9 +103,9 @@ class QuoteGridder(SurfaceTransformer):
     >>> gridder.grid_
     OptionGrid(n_maturities=3, n_strikes=3, spot=1124.47)
     >>> surface.reshape(gridder.grid_.shape).round(3)
-    array([[  nan, 0.178,   nan],
-           [0.199, 0.174,   nan],
-           [  nan, 0.19 ,   nan]])
+    array([[  nan, 0.163,   nan],
+           [0.199, 0.171,   nan],
+           [  nan, 0.186, 0.166]])
     """
 
     _parameter_constraints = {
