@@ -41,9 +41,8 @@ class QuoteGridder(SurfaceTransformer):
         Its maturities, in years, increasing. None: all that are quoted.
     moneyness : array-like of shape (n_strikes,), default=None
         Its strikes over the spot, instead of `strikes`.
-    option_type : {"call", "put"} or array-like of shape (n_maturities * n_strikes,), \
-            default="call"
-        Its option types, as for :class:`~levylearn.market.OptionGrid`.
+    option_type : {"call", "put"} or array-like of these, default="call"
+        Its option types: one for all contracts, or one for each.
     tolerance : float, default=0.0
         How far beyond its outermost quotes a smile goes on, at the level of the outermost, in
         log-moneyness: 0.01 is one per cent of the strike.

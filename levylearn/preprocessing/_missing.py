@@ -91,7 +91,7 @@ class MissingQuotes(BaseNoise):
                 "MissingQuotes needs the grid to know the wings (pattern='wings'); grid is None."
             )
 
-    def noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
+    def _noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
         return np.where(streams.uniform() < self._probabilities(), np.nan, surfaces)
 
     def _probabilities(self) -> Floats | float:

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 class BaseNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the noises: `fit_transform` adds noise, `transform` does not.
 
-    A subclass has the hyper-parameter `random_state`, perhaps `grid`, and implements `noisy`;
+    A subclass has the hyper-parameter `random_state`, perhaps `grid`, and implements `_noisy`;
     in `_prepare` it may check more than the ranges of its hyper-parameters.
     """
 
@@ -38,11 +38,11 @@ class BaseNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass
 
     grid: OptionGrid | None = None
 
-    # How many numbers `noisy` holds at a time, for each of its input.
+    # How many numbers `_noisy` holds at a time, for each of its input.
     _layers = 8
 
     @abstractmethod
-    def noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
+    def _noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
         """Return a few surfaces with noise, of numbers drawn from their streams."""
 
     def _prepare(self, surfaces: Floats) -> None:
@@ -103,7 +103,7 @@ class BaseNoise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, metaclass
         streams = RowStreams.of(surfaces, seed)
 
         def noisy(rows: NDArray[np.intp]) -> Floats:
-            return self.noisy(surfaces[rows], streams.take(rows))
+            return self._noisy(surfaces[rows], streams.take(rows))
 
         return by_rows(noisy, np.arange(len(surfaces)), self._layers * surfaces.shape[1])
 
@@ -154,7 +154,7 @@ class _Errors(BaseNoise):
                 f"(kind='implied_vol') into errors of prices (unit={self.unit!r}); grid is None."
             )
 
-    def noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
+    def _noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
         return surfaces + self._measure(surfaces) * self._draw(streams)
 
     def _measure(self, surfaces: Floats) -> Floats | float:

@@ -109,7 +109,7 @@ class NoiseInjector(BaseNoise):
             )
         return weights / weights.sum()
 
-    def noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
+    def _noisy(self, surfaces: Floats, streams: RowStreams) -> Floats:
         uniform = streams.uniform()
         if self.per == "surface":
             uniform = uniform[:, :1]
@@ -117,5 +117,7 @@ class NoiseInjector(BaseNoise):
         choice = np.searchsorted(self.weights_.cumsum()[:-1], uniform, side="right")
         mixed = surfaces
         for number, noise in enumerate(self.noises_):
-            mixed = np.where(choice == number, noise.noisy(surfaces, streams.branch(number)), mixed)
+            mixed = np.where(
+                choice == number, noise._noisy(surfaces, streams.branch(number)), mixed
+            )
         return mixed

@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 _PROBES = np.linspace(0.0, 1.0, 9)
 # Slopes keep so much of the room between two chords as their distance from either.
 _ROOM = 1e-3
-# A place that has been computed may be so far off its quote.
+# Places, and slopes of calls over forward, are known to so much.
 _ROUNDING = 1e-12
 
 
@@ -102,11 +102,13 @@ def _between(knots: _Knots, interval: NDArray[np.intp], place: Floats) -> Floats
         if knots.k.shape[1] == 1:
             return variance
         calls = _calls(knots)
-        torn = calls.leave_room & ~(calls.keep_slopes & _has_density(knots))
+        torn = calls.are_convex & ~(calls.keep_slopes & _has_density(knots))
         row, column = np.nonzero(np.take_along_axis(torn, interval, axis=1))
         if len(row):
             at = row, interval[row, column]
-            variance[row, column] = _rational(knots, calls, at, place[row, column])
+            found = _rational(knots, calls, at, place[row, column])
+            # Where a price is rounding error the cubic is as good.
+            variance[row, column] = np.where(found > 0, found, variance[row, column])
     return variance
 
 
@@ -151,7 +153,7 @@ class _Calls(NamedTuple):
     chord: Floats  # (n, q - 1)
     slope: Floats  # by strike, in between the chords
     keep_slopes: NDArray[np.bool_]  # of the cubic, at both ends (n, q - 1)
-    leave_room: NDArray[np.bool_]  # for a convex curve (n, q - 1)
+    are_convex: NDArray[np.bool_]  # the quotes around (n, q - 1)
 
 
 def _calls(knots: _Knots) -> _Calls:
@@ -166,10 +168,10 @@ def _calls(knots: _Knots) -> _Calls:
     by_strike = -ndtr(-k / deviation - deviation / 2) + black_vega(
         1.0, strike, 1.0, deviation
     ) * slope / (2 * deviation * strike)
-    room = _ROOM * (high - low)
-    moved = np.clip(by_strike, low + room, high - room)
-    kept, wide = moved == by_strike, room > _ROUNDING
-    return _Calls(strike, chord, moved, kept[:, :-1] & kept[:, 1:], wide[:, :-1] & wide[:, 1:])
+    room = high - low
+    moved = np.clip(by_strike, low + _ROOM * room, high - _ROOM * room)
+    kept, convex = np.abs(moved - by_strike) < _ROUNDING, room > -_ROUNDING
+    return _Calls(strike, chord, moved, kept[:, :-1] & kept[:, 1:], convex[:, :-1] & convex[:, 1:])
 
 
 def _rational(
@@ -190,5 +192,7 @@ def _rational(
     end = width * (calls.slope[row, i + 1] - calls.chord[at])
     weight = t * (1 - t)
     sag = weight * (start * (1 - t) + end * t) / (1 + weight * (start - end) ** 2 / (start * end))
+    # Through quotes on a line there is no convex curve but the line.
+    sag = np.where(np.minimum(start, end) > _ROUNDING, sag, 0.0)
     price = left + t * (right - left) - sag
     return implied_volatility(price, 1.0, strike, 1.0, option_type=side) ** 2

@@ -179,6 +179,39 @@ def test_no_butterfly_between_quotes_without_one(model, maturity):
     assert report.n_violations == 0
 
 
+def test_no_butterfly_whatever_the_density():
+    """Densities of a few atoms make the roughest quotes that are free of arbitrage."""
+    rng = np.random.default_rng(0)
+    grid = OptionGrid([60, 75, 85, 92, 100, 104, 111, 125, 150], [0.5])
+    atoms = rng.uniform(30, 200, (400, 12))
+    atoms[:, 0], atoms[:, 1] = 20.0, 300.0
+    weights = rng.exponential(size=(400, 12))
+    # The outermost atoms get what makes the mean the forward, each a positive weight.
+    weights[:, :2] = 0.0
+    weights *= 0.8 / weights.sum(axis=1, keepdims=True)
+    missing = 100 - (weights * atoms).sum(axis=1)
+    weights[:, 1] = (missing - 0.2 * 20) / 280
+    weights[:, 0] = 0.2 - weights[:, 1]
+    possible = (weights >= 0).all(axis=1)
+    assert possible.sum() > 50
+    payoffs = np.maximum(atoms[possible, :, None] - grid.strike, 0)
+    X = (weights[possible, :, None] * payoffs).sum(axis=1)
+    assert check_arbitrage(X, grid).is_free.all()
+    target, found = gridded(grid, X, np.linspace(60, 150, 181))
+    assert np.isfinite(found).all()
+    assert check_arbitrage(found, target, tolerance=1e-9).is_free.all()
+
+
+def test_quotes_on_a_line():
+    """Two values at maturity: calls are straight in between, and no curve can be but the line."""
+    low, high, up = 70.0, 125.0, 30 / 55
+    grid = OptionGrid([75, 80, 90, 100, 105, 120], [1.0], rate=0.0)
+    X = up * np.maximum(high - grid.strike, 0) + (1 - up) * np.maximum(low - grid.strike, 0)
+    target, found = gridded(grid, X[None], np.linspace(75, 120, 46))
+    assert_allclose(found[0], up * (high - target.strike), rtol=1e-10)
+    assert check_arbitrage(found, target).n_violations == 0
+
+
 @pytest.mark.parametrize("model", ["heston", "variance_gamma", "merton"])
 def test_no_arbitrage_between_maturities_either(model):
     """Which is not proved, for butterflies, and was true of each of 2,393 surfaces."""
