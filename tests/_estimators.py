@@ -1,8 +1,8 @@
 """Every public estimator once, small and fast, and the checks it cannot pass, with reasons.
 
-Here too are the two estimators that exist for tests only: `AnyWidth`, which lets scikit-learn's
-checks reach a pricer with matrices of any width, and `LinearPricer`, which lets a calibrator
-learn to reproduce any matrix.
+Here too are the estimators that exist for tests only: `AnyWidth` and `AnySurface`, which let
+scikit-learn's checks reach a pricer and a transformer of surfaces with matrices of any width, and
+`LinearPricer`, which lets a calibrator learn to reproduce any matrix.
 """
 
 import numpy as np
@@ -12,8 +12,20 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
 from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
-from levylearn.market import OptionGrid
+from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
+from levylearn.preprocessing import (
+    ArbitrageFilter,
+    BidAskNoise,
+    GaussianNoise,
+    ImpliedVolTransformer,
+    MissingQuotes,
+    NoiseInjector,
+    OutlierNoise,
+    ParameterTransformer,
+    QuoteGridder,
+    SurfaceFeatures,
+)
 from levylearn.pricing import (
     CarrMadanPricer,
     ContourPricer,
@@ -64,6 +76,38 @@ class AnyWidth(TransformerMixin, BaseEstimator):
         low, high = np.array([parameter.market_range for parameter in parameters]).T
         unit = expit(np.column_stack([X[:, j % X.shape[1]] / (1 + j) for j in range(len(low))]))
         return low + unit * (high - low)
+
+
+class AnySurface(AnyWidth):
+    """A transformer of surfaces that takes any matrix for one, on a grid of as many quotes.
+
+    Each number makes a volatility of its own, and that a price.
+    """
+
+    def fit(self, X, y=None):
+        X = self._validated(X, reset=True)
+        j = np.arange(X.shape[1])
+        self.grid_ = OptionGrid.from_quotes(80 + 10 * (j % 5), 0.5 * (1 + j // 5), rate=0.02)
+        transformer = clone(self.pricer).set_params(grid=self.grid_)
+        self.pricer_ = transformer.set_output(transform="default").fit(self._box(X))
+        return self
+
+    def transform(self, X):
+        check_is_fitted(self)
+        return self.pricer_.transform(self._box(self._validated(X, reset=False)))
+
+    def _validated(self, X, reset):
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset)
+
+    def _box(self, X):
+        grid = self.grid_
+        volatility = 0.1 + 0.3 * expit(X)
+        return black_price(grid.forward, grid.strike, grid.maturity, volatility, grid.discount)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
 
 class LinearPricer(TransformerMixin, BaseEstimator):
@@ -139,6 +183,31 @@ GREEKS = [
     GreeksTransformer(ContourPricer("heston", GRID), greeks=["theta", "gamma"]),
 ]
 
+PARAMETER_TRANSFORMERS = [
+    ParameterTransformer("heston"),
+    ParameterTransformer("double_heston_jump", order_by="kappa"),
+]
+
+# They learn the grid in a fixture: here it is any.
+SURFACE_TRANSFORMERS = [
+    ImpliedVolTransformer(GRID),
+    SurfaceFeatures(GRID),
+    SurfaceFeatures(GRID, kind="price"),
+    QuoteGridder(GRID, strikes=[85, 100, 115], maturities=[0.5, 0.7]),
+    ArbitrageFilter(GRID),
+]
+
+# Errors smaller than what the checks tell apart (0.01), so that nothing is to be excused; then
+# as users have them.
+SMALL_NOISES = [
+    GaussianNoise(1e-3),
+    BidAskNoise(1e-3),
+    OutlierNoise(0.1, 1e-3, degrees_of_freedom=3),
+    MissingQuotes(0.0),
+    NoiseInjector([GaussianNoise(1e-3), BidAskNoise(1e-3)], per="quote"),
+]
+NOISES = [GaussianNoise(0.02), MissingQuotes(0.1), NoiseInjector()]
+
 # One for each list of expected failures of ContourPricer, and one of each other class.
 BARE_PRICERS = [*PRICERS[1:4], *PRICERS[6:9]]
 
@@ -160,9 +229,9 @@ ON_MARKETS = [
 # Estimators whose own test files run scikit-learn's checks, through a fixture of their own.
 CHECKED_ELSEWHERE = {SurfaceRegressor: "tests/calibration/test_surface_regressor.py"}
 
-_NEEDS_ITS_PARAMETERS = (
-    "the columns are the parameters of a model, each in its domain; the checks bring matrices of "
-    "another width or values outside. AnyWidth passes them all."
+_NEEDS_ITS_COLUMNS = (
+    "the columns are the parameters of a model, each in its domain, or the quotes of a grid; the "
+    "checks bring matrices of another width or values outside. AnyWidth and AnySurface pass all."
 )
 _FED_WITH_DATA = """
     array_api_input dict_unchanged dont_overwrite_parameters dtype_object estimators_dtypes
@@ -173,6 +242,12 @@ _FED_WITH_DATA = """
     readonly_memmap_input transformer_data_not_an_array transformer_general
     transformer_preserve_dtypes
 """.split()
+_FOR_TRAINING_ONLY = (
+    "noise is for training: fit_transform, which a pipeline calls in fit, adds it; transform, "
+    "which it calls in predict, does not. The checks want them to agree within 0.01, as they do "
+    "for SMALL_NOISES, which pass all."
+)
+_COMPARED_WITH_TRANSFORM = ["check_transformer_general", "check_transformer_data_not_an_array"]
 # Matrices of these widths happen to fit models of as many parameters.
 _PASSED_BY_WIDTH = {
     3: "dont_overwrite_parameters estimators_nan_inf fit2d_predict1d".split(),
@@ -182,8 +257,12 @@ _PASSED_BY_WIDTH = {
 
 def expected_failures(estimator):
     """Names of scikit-learn's checks that an estimator fails, each with the reason."""
-    if not isinstance(estimator, BasePricer):
+    if estimator in NOISES:
+        return dict.fromkeys(_COMPARED_WITH_TRANSFORM, _FOR_TRAINING_ONLY)
+    if estimator in SURFACE_TRANSFORMERS:
+        passed = ["estimators_nan_inf"]  # NaN is allowed, and the check is not run
+    elif isinstance(estimator, BasePricer | ParameterTransformer):
+        passed = _PASSED_BY_WIDTH.get(get_model(estimator.model).n_params, [])
+    else:
         return {}
-    width = get_model(estimator.model).n_params
-    passed = _PASSED_BY_WIDTH.get(width, [])
-    return {f"check_{name}": _NEEDS_ITS_PARAMETERS for name in _FED_WITH_DATA if name not in passed}
+    return {f"check_{name}": _NEEDS_ITS_COLUMNS for name in _FED_WITH_DATA if name not in passed}

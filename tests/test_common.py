@@ -26,13 +26,19 @@ from tests._estimators import (
     CALIBRATORS,
     CHECKED_ELSEWHERE,
     GREEKS,
+    NOISES,
     ON_MARKETS,
+    PARAMETER_TRANSFORMERS,
     PRICERS,
+    SMALL_NOISES,
+    SURFACE_TRANSFORMERS,
+    AnySurface,
     AnyWidth,
     expected_failures,
 )
 
 ROOT = Path(__file__).parents[1]
+PREPROCESSING = [*PARAMETER_TRANSFORMERS, *SURFACE_TRANSFORMERS, *SMALL_NOISES]
 
 
 def public_estimators():
@@ -50,7 +56,7 @@ def public_estimators():
 
 
 def test_no_estimator_is_missing():
-    checked = {type(estimator) for estimator in [*PRICERS, *GREEKS, *CALIBRATORS]}
+    checked = {type(estimator) for estimator in [*PRICERS, *GREEKS, *CALIBRATORS, *PREPROCESSING]}
     assert public_estimators() == checked | set(CHECKED_ELSEWHERE)
     for estimator, file in CHECKED_ELSEWHERE.items():
         text = (ROOT / file).read_text()
@@ -59,7 +65,16 @@ def test_no_estimator_is_missing():
 
 
 @parametrize_with_checks(
-    [*CALIBRATORS, *map(AnyWidth, [*PRICERS, *GREEKS]), *BARE_PRICERS],
+    [
+        *CALIBRATORS,
+        *map(AnyWidth, [*PRICERS, *GREEKS, *PARAMETER_TRANSFORMERS]),
+        *map(AnySurface, SURFACE_TRANSFORMERS),
+        *SMALL_NOISES,
+        *NOISES,
+        *BARE_PRICERS,
+        *PARAMETER_TRANSFORMERS[:1],
+        *SURFACE_TRANSFORMERS,
+    ],
     expected_failed_checks=expected_failures,
     xfail_strict=True,
 )
@@ -67,7 +82,11 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-TRANSFORMERS = [AnyWidth(transformer) for transformer in [*PRICERS[2:4], *GREEKS]]
+TRANSFORMERS = [
+    *map(AnyWidth, [*PRICERS[2:4], *GREEKS, *PARAMETER_TRANSFORMERS]),
+    *map(AnySurface, SURFACE_TRANSFORMERS),
+    *SMALL_NOISES,
+]
 EVERY = [*CALIBRATORS, *TRANSFORMERS]
 
 
@@ -77,7 +96,9 @@ def name_of(estimator):
     return f"{type(estimator).__name__}-{model or type(inner).__name__}"
 
 
-@pytest.mark.parametrize("estimator", [*CALIBRATORS, *BARE_PRICERS[2:], GREEKS[0]], ids=name_of)
+@pytest.mark.parametrize(
+    "estimator", [*CALIBRATORS, *BARE_PRICERS[2:], *GREEKS[:1], *PREPROCESSING], ids=name_of
+)
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)
 
