@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -544,6 +544,12 @@ def _check_uniforms(uniforms: ArrayLike, width: int) -> NDArray[np.float64]:
     return array
 
 
+def _log_cf_of_row(
+    model: CharacteristicModel, maturity: float, row: NDArray[np.float64], u: Array
+) -> Array:
+    return model.log_cf(u, maturity, row[None])[0]
+
+
 def _increments_by_inversion(
     model: CharacteristicModel,
     times: NDArray[np.float64],
@@ -558,9 +564,7 @@ def _increments_by_inversion(
     increments = np.empty((len(params), *scores.shape))
     for row in range(len(params)):
         for i, length in enumerate(lengths):
-            quantile = quantile_function(
-                lambda u, T=length, p=params[row : row + 1]: model.log_cf(u, T, p)[0]
-            )
+            quantile = quantile_function(partial(_log_cf_of_row, model, length, params[row]))
             increments[row][:, which == i] = quantile(scores[:, which == i])
     return increments, np.zeros_like(increments)
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from levylearn.models._quantiles import monotone_spline
 __all__ = ["quantile_function"]
 
 Floats = NDArray[np.float64]
-Complex = NDArray[np.complex128]
+Complex = NDArray[Any]
 LogCF = Callable[[Complex], Complex]
 
 # What is promised of the distribution function.
