@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from levylearn.base import ROUNDING, BasePricer
+from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
+from levylearn.pricing._averages import Averages
 from levylearn.pricing._sampling import MAX_SOBOL_DIMENSION, N_REPLICATES, blocks
 from levylearn.utils._sklearn import Interval, StrOptions
 
@@ -53,15 +53,12 @@ class MonteCarloPricer(BasePricer):
         Prices in currency, undiscounted prices over the forward, or Black volatilities
         (NaN where a price has no time value).
     n_paths : int, default=16384
-        Number of paths, a multiple of 16, or of 32 with `antithetic`; for Sobol points a
-        power of 2.
+        Number of paths, a multiple of 32; for Sobol points a power of 2.
     n_steps : int or None, default=None
         Steps per year of models that need them. ``None`` means as many as the model asks
         for; there is at least one step up to each maturity.
-    sampling : {"sobol", "pseudo"}, default="sobol"
-        Scrambled Sobol points or pseudo-random numbers.
-    antithetic : bool, default=False
-        Whether half of the paths mirror the other half. That helps pseudo-random numbers.
+    sampling : {"sobol", "antithetic", "pseudo"}, default="sobol"
+        Scrambled Sobol points, pseudo-random numbers in antithetic pairs, or plain ones.
     control_variate : bool, default=True
         Whether the errors of the asset's mean, and of its logarithm's, are regressed out.
     random_state : int, RandomState instance or None, default=0
@@ -115,8 +112,7 @@ class MonteCarloPricer(BasePricer):
         **BasePricer._parameter_constraints,
         "n_paths": [Interval(Integral, 2 * N_REPLICATES, None, closed="left")],
         "n_steps": [Interval(Integral, 1, None, closed="left"), None],
-        "sampling": [StrOptions({"sobol", "pseudo"})],
-        "antithetic": ["boolean"],
+        "sampling": [StrOptions({"sobol", "antithetic", "pseudo"})],
         "control_variate": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -133,7 +129,6 @@ class MonteCarloPricer(BasePricer):
         n_paths: int = 2**14,
         n_steps: int | None = None,
         sampling: str = "sobol",
-        antithetic: bool = False,
         control_variate: bool = True,
         random_state: Any = 0,
         n_jobs: int | None = None,
@@ -144,23 +139,22 @@ class MonteCarloPricer(BasePricer):
         self.n_paths = n_paths
         self.n_steps = n_steps
         self.sampling = sampling
-        self.antithetic = antithetic
         self.control_variate = control_variate
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     def _prepare(self) -> None:
-        multiple = N_REPLICATES * (1 + self.antithetic)
+        multiple = 2 * N_REPLICATES
         if self.n_paths % multiple:
             raise ValueError(f"n_paths={self.n_paths} must be a multiple of {multiple}.")
         if self.sampling == "sobol" and self.n_paths & (self.n_paths - 1):
             raise ValueError(
                 f"n_paths={self.n_paths} must be a power of 2 for Sobol points; "
-                f"sampling='pseudo' takes any multiple of {multiple}."
+                f"other samplings take any multiple of {multiple}."
             )
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        self._slices = self.grid.slices
-        self.times_, self._stops = self._refined(np.array([T for T, _ in self._slices]))
+        maturities, self._slices = zip(*self.grid.slices, strict=True)
+        self.times_, self._stops = self._refined(np.array(maturities))
         self._strike = self.grid.strike / self.grid.forward
 
     def sample_paths(self, params: ArrayLike, times: ArrayLike) -> Floats:
@@ -210,40 +204,35 @@ class MonteCarloPricer(BasePricer):
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
-        return self._replicates(params).mean(axis=1), None
+        return self._simulated(params)[0], None
 
     def _normalised_errors(self, params: Floats) -> Floats:
-        spread = self._replicates(params).std(axis=1, ddof=1)
-        return spread / np.sqrt(N_REPLICATES) + ROUNDING
+        return self._simulated(params)[1]
 
-    def _replicates(self, params: Floats) -> Floats:
-        """Independent estimates of the normalised calls, (n_samples, n_replicates, n_quotes)."""
-        sums = _Sums.zeros(len(params), self.grid.n_quotes, len(self._slices))
+    def _simulated(self, params: Floats) -> tuple[Floats, Floats]:
+        """Calls over discounted forward, and their errors."""
+        averages = Averages.none(len(params), self.grid.n_quotes, len(self._slices))
+        n_paths = 0
         for uniforms in self._uniforms(self.times_, self.model_.uniforms_per_step):
+            n_paths += uniforms.shape[1]
             width = uniforms.shape[0] * uniforms.shape[1] * max(len(self.times_), 20)
             size = max(_BATCH_NUMBERS // width, 1)
             for first in range(0, len(params), size):
                 rows = slice(first, first + size)
-                self._add(sums.rows(rows), params[rows], uniforms)
-        values = sums.regressed(self._slices) if self.control_variate else sums.means()[0]
-        # What is averaged is the option out of the money; a call in the money is so much more.
-        return values + np.maximum(1 - self._strike, 0.0)
+                self._add(averages.rows(rows), params[rows], uniforms)
+        return averages.calls(n_paths, self._slices, self._strike, self.control_variate)
 
-    def _add(self, sums: _Sums, params: Floats, uniforms: Floats) -> None:
-        """Add what the paths of one block give."""
-        shape = (len(params), *uniforms.shape[:2])
+    def _add(self, averages: Averages, params: Floats, uniforms: Floats) -> None:
+        """Add the paths that are made of some uniform numbers."""
         means, variances = self.model_.simulate_mixture(
             self.times_, params, np.concatenate(uniforms)
         )
-        means = np.cumsum(means, axis=2)[..., self._stops]
-        variances = np.cumsum(variances, axis=2)[..., self._stops]
-        for t, (maturity, quotes) in enumerate(self._slices):
-            mean, variance = (v[..., t].reshape(shape) for v in (means, variances))
+        for t, quotes in enumerate(self._slices):
+            stop = self._stops[t] + 1
+            shape = (len(params), *uniforms.shape[:2])
+            mean, variance = (v[..., :stop].sum(axis=2).reshape(shape) for v in (means, variances))
             forward = np.exp(mean + 0.5 * variance)
-            values = _out_of_the_money(forward, variance, self._strike[quotes])
-            expected = self.model_.cumulants(maturity, params)[:, 0, None, None]
-            controls = np.stack([forward - 1, mean - expected], axis=-1)
-            sums.add(t, quotes, values, controls)
+            averages.add(t, quotes, self._strike[quotes], forward, variance)
 
     def _uniforms(self, times: Floats, per_step: int) -> Iterator[Floats]:
         dimension = len(times) * per_step
@@ -252,7 +241,7 @@ class MonteCarloPricer(BasePricer):
                 f"{len(times)} steps take {dimension} random numbers each path, and Sobol "
                 f"points have no more than {MAX_SOBOL_DIMENSION}: set sampling='pseudo'."
             )
-        return blocks(self.sampling, self.antithetic, self.n_paths, dimension, self._seed)
+        return blocks(self.sampling, self.n_paths, dimension, self._seed)
 
     def _refined(self, times: Floats) -> tuple[Floats, NDArray[np.intp]]:
         """Ends of steps short enough for the model, and where the given times are among them."""
@@ -269,76 +258,8 @@ class MonteCarloPricer(BasePricer):
 
     def _carry(self, times: Floats) -> Floats:
         """Logarithm of forward over spot."""
-        firsts = [quotes[0] for _, quotes in self._slices]
+        firsts = [quotes[0] for quotes in self._slices]
         known = self.grid.maturity[firsts]
         rates = (self.grid.rate - self.grid.dividend)[firsts]
         inside = np.interp(times, np.insert(known, 0, 0.0), np.insert(rates * known, 0, 0.0))
         return np.where(times > known[-1], rates[-1] * times, inside)
-
-
-class _Sums(NamedTuple):
-    """Sums over paths of values, of controls, and of their products."""
-
-    n_paths: Floats  # (n_samples,), of one replicate
-    values: Floats  # (n_samples, n_replicates, n_quotes)
-    controls: Floats  # (n_samples, n_replicates, n_maturities, n_controls)
-    products: Floats  # (n_samples, n_quotes, n_controls), of values and controls
-    squares: Floats  # (n_samples, n_maturities, n_controls, n_controls)
-
-    @classmethod
-    def zeros(cls, n_samples: int, n_quotes: int, n_maturities: int) -> _Sums:
-        """Sums over no paths."""
-        return cls(
-            np.zeros(n_samples),
-            np.zeros((n_samples, N_REPLICATES, n_quotes)),
-            np.zeros((n_samples, N_REPLICATES, n_maturities, 2)),
-            np.zeros((n_samples, n_quotes, 2)),
-            np.zeros((n_samples, n_maturities, 2, 2)),
-        )
-
-    def rows(self, rows: slice) -> _Sums:
-        """Views of some of the samples."""
-        return _Sums(*(array[rows] for array in self))
-
-    def add(self, t: int, quotes: NDArray[np.intp], values: Floats, controls: Floats) -> None:
-        """Add values (n_samples, n_replicates, n_paths, n_strikes) at a maturity."""
-        n = len(values)
-        if t == 0:
-            self.n_paths[...] += values.shape[2]
-        self.values[:, :, quotes] += values.sum(axis=2)
-        self.controls[:, :, t] += controls.sum(axis=2)
-        values, controls = (v.reshape(n, -1, v.shape[-1]) for v in (values, controls))
-        transposed = controls.transpose(0, 2, 1)
-        self.products[:, quotes] += (transposed @ values).transpose(0, 2, 1)
-        self.squares[:, t] += transposed @ controls
-
-    def means(self) -> tuple[Floats, Floats]:
-        """Means of values and controls by replicate."""
-        n_paths = self.n_paths[:, None, None]
-        return self.values / n_paths, self.controls / n_paths[..., None]
-
-    def regressed(self, slices: list[tuple[float, NDArray[np.intp]]]) -> Floats:
-        """Means of the values, less what their regression on the controls explains."""
-        values, controls = self.means()
-        total = (N_REPLICATES * self.n_paths)[:, None, None]
-        value, control = values.mean(axis=1), controls.mean(axis=1)
-        squares = self.squares / total[..., None] - control[..., :, None] * control[..., None, :]
-        inverse = np.linalg.pinv(squares, rcond=1e-12, hermitian=True)
-        for t, (_, quotes) in enumerate(slices):
-            products = self.products[:, quotes] / total
-            products -= value[:, quotes, None] * control[:, None, t]
-            slopes = products @ inverse[:, t]
-            values[:, :, quotes] -= controls[:, :, t] @ slopes.transpose(0, 2, 1)
-        return values
-
-
-def _out_of_the_money(forward: Floats, variance: Floats, strike: Floats) -> Floats:
-    """Black's prices of calls with strikes of at least one, and of puts with lower ones."""
-    sign = np.where(strike >= 1, 1.0, -1.0)
-    if not variance.any():
-        return np.maximum(sign * (forward[..., None] - strike), 0.0)
-    deviation = np.maximum(np.sqrt(variance), 1e-150)
-    moneyness = np.log(forward) / deviation + 0.5 * deviation
-    upper = sign * (moneyness[..., None] - np.log(strike) / deviation[..., None])
-    lower = upper - sign * deviation[..., None]
-    return sign * (forward[..., None] * ndtr(upper) - strike * ndtr(lower))

@@ -21,17 +21,14 @@ _BLOCK_NUMBERS = 2_000_000
 _BITS = 30
 
 
-def blocks(
-    sampling: str, antithetic: bool, n_paths: int, dimension: int, seed: int
-) -> Iterator[Floats]:
+def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[Floats]:
     """Yield the uniform numbers of all paths, the same for the same arguments.
 
     Parameters
     ----------
-    sampling : {"sobol", "pseudo"}
-        Scrambled Sobol points, scrambled anew for each replicate, or pseudo-random numbers.
-    antithetic : bool
-        Whether the second half of each block mirrors the first.
+    sampling : {"sobol", "antithetic", "pseudo"}
+        Sobol points, scrambled anew for each replicate; pseudo-random numbers of which the
+        second half of a block mirrors the first; or plain ones.
     n_paths : int
         Number of paths of all replicates together.
     dimension : int
@@ -49,12 +46,12 @@ def blocks(
         return
     seeds = np.random.SeedSequence(seed).spawn(N_REPLICATES)
     draws = [_stream(sampling, dimension, np.random.default_rng(child)) for child in seeds]
-    left = n_paths // N_REPLICATES // (1 + antithetic)
-    most = max(_BLOCK_NUMBERS // (N_REPLICATES * dimension * (1 + antithetic)), 1)
-    size = min(left, 2 ** (most.bit_length() - 1))  # blocks of Sobol points are powers of 2
+    left = n_paths // N_REPLICATES
+    most = max(_BLOCK_NUMBERS // (N_REPLICATES * dimension), 2)
+    size = 2 ** (most.bit_length() - 1)  # blocks of Sobol points are powers of 2
     while left:
         points = np.stack([draw(min(size, left)) for draw in draws])
-        yield np.concatenate([points, 1 - points], axis=1) if antithetic else points
+        yield points
         left -= points.shape[1]
 
 
@@ -63,4 +60,15 @@ def _stream(sampling: str, dimension: int, rng: np.random.Generator) -> Callable
     if sampling == "sobol":
         engine = qmc.Sobol(dimension, rng=rng, bits=_BITS)
         return lambda size: engine.random(size) + 0.5 ** (_BITS + 1)
-    return lambda size: np.maximum(rng.random((size, dimension)), 0.5**53)
+    if sampling == "pseudo":
+        return lambda size: _pseudo(rng, size, dimension)
+
+    def mirrored(size: int) -> Floats:
+        half = _pseudo(rng, size // 2, dimension)
+        return np.concatenate([half, 1 - half])
+
+    return mirrored
+
+
+def _pseudo(rng: np.random.Generator, size: int, dimension: int) -> Floats:
+    return np.maximum(rng.random((size, dimension)), 0.5**53)
