@@ -10,10 +10,11 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from levylearn.base import BasePricer
 from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
 from levylearn.market import OptionGrid
 from levylearn.models import Parameter, get_model
-from levylearn.pricing import ContourPricer
+from levylearn.pricing import ContourPricer, MonteCarloPricer
 
 GRID = OptionGrid(strikes=[90, 100, 115], maturities=[0.5, 1.0], rate=0.02)
 MARKET = OptionGrid(strikes=[80, 90, 100, 110, 125], maturities=[0.25, 1.0], rate=0.02)
@@ -119,10 +120,12 @@ PRICERS = [
     ContourPricer("heston", GRID),
     ContourPricer("bates", GRID, "implied_vol"),
     ContourPricer("double_heston_jump", GRID),
+    MonteCarloPricer("variance_gamma", GRID, n_paths=64),
+    MonteCarloPricer("bates", GRID, "forward_price", n_paths=64, n_steps=2),
 ]
 
 # One for each list of expected failures.
-BARE_PRICERS = PRICERS[1:4]
+BARE_PRICERS = [*PRICERS[1:4], PRICERS[-2]]
 
 _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [
@@ -164,7 +167,7 @@ _PASSED_BY_WIDTH = {
 
 def expected_failures(estimator):
     """Names of scikit-learn's checks that an estimator fails, each with the reason."""
-    if not isinstance(estimator, ContourPricer):
+    if not isinstance(estimator, BasePricer):
         return {}
     width = get_model(estimator.model).n_params
     passed = _PASSED_BY_WIDTH.get(width, [])

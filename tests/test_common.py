@@ -76,7 +76,10 @@ def name_of(estimator):
     return f"{type(estimator).__name__}-{model or type(inner).__name__}"
 
 
-@pytest.mark.parametrize("estimator", [*CALIBRATORS, *PRICERS[:1]], ids=name_of)
+ONE_OF_EACH = {type(pricer): pricer for pricer in PRICERS}.values()
+
+
+@pytest.mark.parametrize("estimator", [*CALIBRATORS, *ONE_OF_EACH], ids=name_of)
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)
 

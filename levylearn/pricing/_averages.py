@@ -12,6 +12,9 @@ from levylearn.base import ROUNDING
 from levylearn.pricing._sampling import N_REPLICATES
 
 Floats = NDArray[np.float64]
+# A control variate may be off by so many standard errors.
+_MOST_ERRORS = 5.0
+
 Slices = tuple[NDArray[np.intp], ...]
 
 
@@ -58,17 +61,21 @@ class Averages(NamedTuple):
         self, n_paths: int, slices: Slices, strike: Floats, control_variate: bool
     ) -> tuple[Floats, Floats]:
         """Calls and their errors, (n_samples, n_quotes), from so many paths a replicate."""
-        puts = self.puts / n_paths
-        if control_variate:
-            for t, quotes in enumerate(slices):
-                puts[..., quotes] = _regressed(puts[..., quotes], self.excess[:, :, t, None])
-        calls = puts.mean(axis=1) + 1 - strike
-        error = puts.std(axis=1, ddof=1 + control_variate) / np.sqrt(N_REPLICATES)
-        usual = calls - np.maximum(1 - strike, 0.0)
+        puts, excess = self.puts / n_paths, self.excess / n_paths
+        total = N_REPLICATES * n_paths
+        error = np.empty((len(puts), len(strike)))
         for t, quotes in enumerate(slices):
-            unseen = self._farther(t, strike[quotes]) - usual[:, quotes, None]
-            error[:, quotes] += np.abs(unseen).max(axis=2) / (N_REPLICATES * n_paths)
-        return calls, error + ROUNDING
+            control = excess[:, :, t, None]
+            met = _is_met(control)
+            if control_variate:
+                slope = np.where(met, _slope(puts[..., quotes], control), 0.0)
+                puts[..., quotes] -= slope * control
+            usual = puts[..., quotes].mean(axis=1) - np.maximum(strike[quotes] - 1, 0.0)
+            unseen = np.abs(self._farther(t, strike[quotes]) - usual[..., None]).max(axis=2)
+            # A put is lost, at most, on a path far above all others.
+            error[:, quotes] = np.where(met[:, 0], unseen, strike[quotes]) / total
+        error += puts.std(axis=1, ddof=1 + control_variate) / np.sqrt(N_REPLICATES)
+        return puts.mean(axis=1) + 1 - strike, error + ROUNDING
 
     def _farther(self, t: int, strike: Floats) -> Floats:
         """Options out of the money on paths twice as far out as any, (n_samples, n_strikes, 2).
@@ -84,16 +91,24 @@ class Averages(NamedTuple):
         return values.transpose(0, 2, 1)
 
 
-def _regressed(values: Floats, control: Floats) -> Floats:
-    """Subtract what a regression on a control explains, whose expectation is zero.
+def _slope(values: Floats, control: Floats) -> Floats:
+    """Slope of a regression on a control.
 
     Replicates are regressed, not paths: Sobol points have their own way with both.
     """
-    control = control / np.maximum(np.abs(control).max(axis=1, keepdims=True), 1e-300)
     centred = control - control.mean(axis=1, keepdims=True)
     square = np.sum(centred**2, axis=1, keepdims=True)
-    slope = np.sum(centred * values, axis=1, keepdims=True) / np.where(square > 0, square, 1.0)
-    return values - slope * control
+    return np.sum(centred * values, axis=1, keepdims=True) / np.where(square > 0, square, 1.0)
+
+
+def _is_met(control: Floats) -> NDArray[np.bool_]:
+    """Whether a control is as near to zero, its expectation, as its spread would have it.
+
+    If not, it lives on paths that no one has met.
+    """
+    mean = control.mean(axis=1, keepdims=True)
+    spread = control.std(axis=1, ddof=1, keepdims=True) / np.sqrt(N_REPLICATES)
+    return np.abs(mean) <= _MOST_ERRORS * spread + ROUNDING
 
 
 def out_of_the_money(forward: Floats, variance: Floats, strike: Floats) -> Floats:
