@@ -165,7 +165,7 @@ class Heston(_KernelModel):
 
     @property
     def steps_per_year(self) -> int:
-        return 4
+        return 2
 
     def simulate_mixture(
         self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]

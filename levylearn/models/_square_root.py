@@ -18,7 +18,7 @@ Bessel functions. Their expansion of I in gamma variables,
     I = \sum_{n\ge1} \Gamma(s + 2N + M_n) / \gamma_n, \qquad
     M_n \sim \mathrm{Poisson}((v_0 + v)\lambda_n),
 
-falls off as :math:`n^{-2}`. The first term is drawn, the rest replaced by a shifted gamma
+falls off as :math:`n^{-2}`. Two terms are drawn, the rest is replaced by a shifted gamma
 variable with the same first three cumulants.
 
 References: Broadie and Kaya (2006), Operations Research 54, 217-231; Glasserman and Kim (2011),
@@ -27,7 +27,7 @@ Finance and Stochastics 15, 267-296.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.special import exprel
@@ -36,8 +36,10 @@ from levylearn.models._quantiles import gamma_quantile, poisson_quantile
 
 Array = Any
 
-N_UNIFORMS = 5
-_N_TERMS = 1000
+_N_DRAWN = 2
+N_UNIFORMS = 3 + 2 * _N_DRAWN
+# Terms that the cumulants of the rest are summed from.
+_N_SUMMED = 1000
 
 
 class SquareRootStep:
@@ -58,20 +60,16 @@ class SquareRootStep:
         self.shape = 2 * kappa * theta / variance
         # gamma_n = (n^2 + c^2) / unit and lambda_n = intensity n^2 / (n^2 + c^2)
         c = kappa * length / (2 * np.pi)
-        self.unit = variance * length**2 / (2 * np.pi**2)
+        unit = variance * length**2 / (2 * np.pi**2)
         intensity = 4 / (variance * length)
-        self.first = self.unit / (1 + c * c)
-        self.first_intensity = intensity / (1 + c * c)
+        n = range(1, _N_DRAWN + 1)
+        self.terms = [(unit / (k * k + c * c), intensity * k * k / (k * k + c * c)) for k in n]
         sums = _power_sums(c)
-        self.per_shape = _Cumulants(
-            self.unit * sums[0], self.unit**2 * sums[1], 2 * self.unit**3 * sums[2]
-        )
-        self.per_level = _Cumulants(
-            *(
-                factor * intensity * self.unit**j * (sums[j - 1] - c * c * sums[j])
-                for j, factor in ((1, 1), (2, 2), (3, 6))
-            )
-        )
+        self.per_shape = [unit * sums[0], unit**2 * sums[1], 2 * unit**3 * sums[2]]
+        self.per_level = [
+            factor * intensity * unit**j * (sums[j - 1] - c * c * sums[j])
+            for j, factor in ((1, 1), (2, 2), (3, 6))
+        ]
 
     def __call__(self, start: Array, uniforms: Array) -> tuple[Array, Array]:
         """Draw the value at the end of the step, and the integral.
@@ -80,7 +78,7 @@ class SquareRootStep:
         ----------
         start : ndarray of shape (n_samples, n_paths)
             Values at the beginning.
-        uniforms : ndarray of shape (n_samples, n_paths, 5)
+        uniforms : ndarray of shape (n_samples, n_paths, 7)
             Uniform numbers.
 
         Returns
@@ -92,29 +90,23 @@ class SquareRootStep:
         index = poisson_quantile(start * (self.decay / self.scale), u[0])
         end = self.scale * gamma_quantile(self.shape + index, u[1])
         level, shape = start + end, self.shape + 2 * index
-        jumps = poisson_quantile(level * self.first_intensity, u[2])
-        first = self.first * gamma_quantile(shape + jumps, u[3])
         mean, variance, third = (
             level * a + shape * b for a, b in zip(self.per_level, self.per_shape, strict=True)
         )
-        return end, first + _shifted_gamma(mean, variance, third, u[4])
-
-
-class _Cumulants(NamedTuple):
-    """First three cumulants of what the first term leaves, each of shape (n_samples, 1)."""
-
-    mean: Array
-    variance: Array
-    third: Array
+        integral = _shifted_gamma(mean, variance, third, u[2])
+        for i, (scale, intensity) in enumerate(self.terms):
+            jumps = poisson_quantile(level * intensity, u[3 + 2 * i])
+            integral += scale * gamma_quantile(shape + jumps, u[4 + 2 * i])
+        return end, integral
 
 
 def _power_sums(c: Array) -> list[Array]:
-    """Sums of (n^2 + c^2)^-j over n >= 2, for j from 1 to 4."""
-    n = np.arange(2, _N_TERMS + 1)
+    """Sums of (n^2 + c^2)^-j over the terms that are not drawn, for j from 1 to 4."""
+    n = np.arange(_N_DRAWN + 1, _N_SUMMED + 1)
     terms = 1 / (n * n + c * c)
     # What is left of the first sum is an integral from midway to the next term.
-    ratio = np.maximum(c / (_N_TERMS + 0.5), 1e-8)
-    rest = np.arctan(ratio) / (ratio * (_N_TERMS + 0.5))
+    ratio = np.maximum(c / (_N_SUMMED + 0.5), 1e-8)
+    rest = np.arctan(ratio) / (ratio * (_N_SUMMED + 0.5))
     sums = [np.sum(terms**j, axis=1, keepdims=True) for j in (1, 2, 3, 4)]
     return [sums[0] + rest, *sums[1:]]
 
