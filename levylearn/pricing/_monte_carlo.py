@@ -185,7 +185,7 @@ class MonteCarloPricer(BasePricer):
         check_is_fitted(self)
         params = self.model_.validate(params)
         times = np.atleast_1d(np.asarray(times, dtype=np.float64))
-        if times.ndim != 1 or not (np.diff(times, prepend=0.0) > 0).all():
+        if times.ndim != 1 or not (np.diff(times, prepend=0.0) > 0).all() or np.isinf(times[-1]):
             raise ValueError(f"times must be one-dimensional, positive and ascending; got {times}.")
         steps, stops = self._refined(times)
         log_forward = np.log(self.grid.spot) + self._carry(times)
