@@ -37,10 +37,10 @@ LogCF = Callable[[Complex], Complex]
 # What is promised of the distribution function.
 TOLERANCE = 1e-7
 # Points nearer to the drift than the first distance are at the drift; the last is far out.
-_DISTANCES = np.exp(np.arange(np.log(1e-10), np.log(400.0), 1 / 12))
+_DISTANCES = np.exp(np.arange(np.log(1e-8), np.log(400.0), 1 / 12))
 _ANGLES = (0.0, 0.2, 0.45, 0.75, 1.1)
 _SCALE = 0.05
-_STEP, _N_NODES = 0.1, 360
+_STEP, _N_NODES = 0.1, 310
 # Beyond these probabilities the law is cut off.
 _TAIL = 1e-12
 
@@ -51,6 +51,7 @@ class _Line(NamedTuple):
     u: Complex
     weight: Complex  # step u'(y) / pi, half of it at the crossing
     kernel: Complex  # exp(-i u x) for the distances x, (n_distances, n_nodes)
+    size: Floats  # of the kernel
 
 
 @cache
@@ -63,7 +64,8 @@ def _lines(side: int) -> list[_Line]:
         weight = _SCALE * np.cosh(bent) * (_STEP / np.pi)
         weight[0] *= 0.5
         with np.errstate(under="ignore"):
-            lines.append(_Line(u, weight, np.exp(-1j * side * np.outer(_DISTANCES, u))))
+            kernel = np.exp(-1j * side * np.outer(_DISTANCES, u))
+        lines.append(_Line(u, weight, kernel, np.abs(kernel)))
     return lines
 
 
@@ -116,10 +118,10 @@ def _tail(log_cf: LogCF, drift: float, side: int) -> tuple[Floats, Floats]:
             # If the drift is not quite met, what the kernel drowns must not be infinite.
             terms = np.exp(np.minimum(log.real, 500) + 1j * log.imag) * line.weight
             probability = terms / (1j * line.u)
-            fine = (line.kernel @ probability).real
-            coarse = 2 * (line.kernel[:, ::2] @ probability[::2]).real
-            size = np.abs(line.kernel) @ np.abs(probability)
-            density = (line.kernel @ terms).real
+            every_other = np.where(np.arange(_N_NODES) % 2, 0.0, 2 * probability)
+            columns = np.stack([probability, every_other, terms], axis=1)
+            fine, coarse, density = (line.kernel @ columns).real.T
+            size = line.size @ np.abs(probability)
             # The error of the finer rule is that of the coarser squared, and rounding.
             error = (fine - coarse) ** 2 + 1e-15 * size
         candidates.append((fine, density, np.where(np.isfinite(error), error, np.inf)))

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
+from levylearn.models._differences import RELATIVE_STEP, derivatives
 from levylearn.pricing._averages import Averages
 from levylearn.pricing._sampling import MAX_SOBOL_DIMENSION, N_REPLICATES, blocks
 from levylearn.utils._sklearn import Interval, StrOptions
@@ -118,7 +119,7 @@ class MonteCarloPricer(BasePricer):
     }
 
     # Wide, so that the errors of two prices do not swamp their difference.
-    _relative_step = 0.02
+    _relative_step = 0.05
 
     def __init__(
         self,
@@ -204,7 +205,27 @@ class MonteCarloPricer(BasePricer):
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
-        return self._simulated(params)[0], None
+        calls = self._simulated(params)[0]
+        if not gradient:
+            return calls, None
+        slopes = np.empty((len(params), self.n_features_in_, self.grid.n_quotes))
+        wide = self._may_step_wide(params)
+        for rows, step in ((wide, self._relative_step), (~wide, RELATIVE_STEP)):
+            if rows.any():
+                slopes[rows] = derivatives(
+                    lambda moved: self._simulated(moved)[0], params[rows], self.parameters_, step
+                )
+        return calls, slopes
+
+    def _may_step_wide(self, params: Floats) -> NDArray[np.bool_]:
+        """Whether differences with a wide step stay where the model exists."""
+        change = derivatives(
+            lambda moved: self.model_.admissible(moved)[:, None].astype(float),
+            params,
+            self.parameters_,
+            self._relative_step,
+        )
+        return np.abs(change).max(axis=(1, 2)) < 1e-6
 
     def _normalised_errors(self, params: Floats) -> Floats:
         return self._simulated(params)[1]

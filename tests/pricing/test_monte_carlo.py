@@ -33,18 +33,28 @@ def fitted(name, params, grid=GRID, **settings):
 # -- reference prices ----------------------------------------------------------------
 
 
-def markets():
+def markets(longest):
     """Rows of the reference table that share a model, its parameters and a market."""
     found = defaultdict(list)
     for row in ROWS:
+        if float(row["T"]) > longest:
+            continue
         found[tuple(row[key] for key in ("model", "params", "S0", "r", "q"))].append(row)
     return found
 
 
-def reference_errors(n_paths):
+def priced_once(pricer, params):
+    """Prices and their estimated errors from one simulation, where time matters."""
+    calls, errors = pricer._simulated(params)
+    unit = pricer.grid.discount * pricer.grid.forward
+    parity = np.where(pricer.grid.is_call, 0.0, pricer.grid.strike / pricer.grid.forward - 1)
+    return ((calls + parity) * unit)[0], (errors * unit)[0]
+
+
+def reference_errors(n_paths, longest=np.inf):
     """Errors over estimated errors, errors over prices, and which rows are at the money."""
     found = []
-    for (name, given, spot, rate, dividend), rows in markets().items():
+    for (name, given, spot, rate, dividend), rows in markets(longest).items():
         model = get_model(NAMES[name])
         values = json.loads(given)
         params = np.array([[float(values[key]) for key in model.parameter_names]])
@@ -58,42 +68,53 @@ def reference_errors(n_paths):
         )
         pricer = fitted(model, params, grid, n_paths=n_paths)
         expected = np.array([float(row["price"]) for row in rows])
-        error = pricer.transform(params)[0] - expected
+        price, estimate = priced_once(pricer, params)
+        error = price - expected
         near = np.abs(grid.strike / grid.forward - 1) < 0.02
-        near &= expected > 1e-3 * grid.forward  # one is a day from expiry: see below
-        estimate = pricer.error_estimate(params)[0]
+        # One is a day from expiry, and a jump so rare that one path of 2^17 is half a per cent
+        # of the price: it is held to its estimate only.
+        near &= expected > 1e-3 * grid.forward
         found += list(zip(error / estimate, error / expected, near, strict=True))
     return (np.array(column) for column in zip(*found, strict=True))
 
 
 def test_reference_prices():
-    scores, _, _ = reference_errors(2**9)
-    assert len(scores) == 188
+    """Up to a year; the slow test has the rest, of up to thirty."""
+    scores, relative, near = reference_errors(2**13, longest=1.0)
+    assert len(scores) == 169
     assert np.abs(scores).max() < 3
+    assert np.abs(relative[near]).max() < 5e-3
 
 
 @pytest.mark.slow
 def test_reference_prices_with_many_paths():
-    # A jump in a day is so rare that one path of 2^17 is half a per cent of that price: it is
-    # held to its estimate, and not to a thousandth.
     scores, relative, near = reference_errors(2**17)
+    assert len(scores) == 188
     assert np.abs(scores).max() < 3
-    assert np.abs(relative[near]).max() < 1.5e-3
+    assert np.abs(relative[near]).max() < 1e-3
 
 
 # -- contract ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list_models())
+# Many parameters are many differences: sums of what is here already are left to the slow tests.
+SUMS = {"kou", "bates", "double_heston", "double_heston_jump"}
+MODELS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SUMS else name for name in list_models()
+]
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_contract(name):
-    # Prices that share their paths have errors of a size, not of a sign, in common.
-    check_pricer(MonteCarloPricer(name, GRID, n_paths=128, n_steps=2), tolerance=2e-2)
+    # Errors of 32 paths: what is checked is that all prices have them in common.
+    grid = OptionGrid([90, 100, 115], [0.5, 1.0], rate=0.02)
+    check_pricer(MonteCarloPricer(name, grid, n_paths=32, n_steps=1), sets(name), tolerance=2e-2)
 
 
 @pytest.mark.parametrize("sampling", ["antithetic", "pseudo"])
 def test_contract_of_samplings(sampling):
     pricer = MonteCarloPricer(
-        "nig", GRID, "implied_vol", n_paths=2**10, sampling=sampling, control_variate=False
+        "nig", GRID, "implied_vol", n_paths=2**7, sampling=sampling, control_variate=False
     )
     check_pricer(pricer, tolerance=2e-2)
 
@@ -101,8 +122,9 @@ def test_contract_of_samplings(sampling):
 # -- errors --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("control_variate", [True, False])
-@pytest.mark.parametrize("sampling", ["sobol", "antithetic", "pseudo"])
+@pytest.mark.parametrize(
+    ("sampling", "control_variate"), [("sobol", True), ("sobol", False), ("antithetic", True)]
+)
 @pytest.mark.parametrize("name", ["cgmy", "merton", "heston"])
 def test_estimated_errors_are_honest(name, sampling, control_variate):
     params = sets(name, 3)
@@ -112,7 +134,7 @@ def test_estimated_errors_are_honest(name, sampling, control_variate):
         pricer = fitted(
             name,
             params,
-            n_paths=2**9,
+            n_paths=2**11,
             random_state=seed,
             sampling=sampling,
             control_variate=control_variate,
@@ -139,7 +161,7 @@ def test_sobol_points_and_the_control_are_worth_it(name):
 
     def rmse(**settings):
         pricers = [
-            fitted(name, params, n_paths=2**11, random_state=seed, **settings) for seed in range(4)
+            fitted(name, params, n_paths=2**10, random_state=seed, **settings) for seed in range(4)
         ]
         errors = [pricer.transform(params) - expected for pricer in pricers]
         return np.sqrt(np.mean(np.square(errors)))
@@ -161,12 +183,12 @@ def test_control_that_no_path_meets_is_left_alone():
 
 
 def test_option_that_no_path_reaches_has_an_error():
-    params = np.array([[0.15, 0.05, -0.3, 0.1]])
-    grid = OptionGrid([55.0], [0.05], option_type="put")
+    params = np.array([[0.15, 1.0, -0.3, 0.1]])
+    grid = OptionGrid([45.0], [0.05], option_type="put")
     pricer = fitted("merton", params, grid, n_paths=2**8)
     expected = ContourPricer("merton", grid).fit(params).transform(params)
     error = np.abs(pricer.transform(params) - expected)
-    assert expected > 1e-3
+    assert error > 0.9 * expected
     assert error < 3 * pricer.error_estimate(params)
 
 
@@ -201,17 +223,29 @@ def test_averages_of_blocks_add_up():
 # -- derivatives ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MODELS)
 def test_jacobian(name):
+    """Differences of prices, within their spread over seeds."""
     params = sets(name, 1)
     grid = OptionGrid([90, 100, 115], [0.5])
-    expected = ContourPricer(name, grid).fit(params).price_and_jacobian(params)[1]
-    pricers = [fitted(name, params, grid, n_paths=2**11, random_state=seed) for seed in range(3)]
-    found = np.mean([pricer.price_and_jacobian(params)[1] for pricer in pricers], axis=0)
-    size = np.abs(expected).max(axis=2, keepdims=True)
-    # What a parameter does to a price by itself, relative to the price
-    effect = np.abs(params)[:, :, None] * size
-    assert np.all(np.abs(found - expected) <= 0.03 * size + 0.05 * (effect < 0.01) * size)
+    expected = ContourPricer(name, grid).fit(params).price_and_jacobian(params)[1][0]
+    found = [
+        fitted(name, params, grid, n_paths=2**10, random_state=seed).price_and_jacobian(params)
+        for seed in range(6)
+    ]
+    slopes = np.array([jacobian[0] for _, jacobian in found])
+    size = np.abs(expected).max(axis=1, keepdims=True)
+    error = slopes.std(axis=0, ddof=1) / np.sqrt(6)
+    assert np.all(np.abs(slopes.mean(axis=0) - expected) <= 5 * error + 1e-3 * size)
+    assert np.median(error / size) < 0.1
+
+
+def test_jacobian_next_to_where_the_model_ends():
+    """NIG exists for alpha above 5: a wide step would leave it."""
+    params, grid = np.array([[5.1, -5.0, 0.3], [15.0, -5.0, 0.3]]), OptionGrid([100], [0.5])
+    found = fitted("nig", params, grid, n_paths=2**13).price_and_jacobian(params)[1]
+    expected = ContourPricer("nig", grid).fit(params).price_and_jacobian(params)[1]
+    np.testing.assert_allclose(found, expected, rtol=0.02, atol=0.02 * np.abs(expected).max())
 
 
 # -- paths ---------------------------------------------------------------------------
@@ -239,7 +273,7 @@ def test_paths_price_what_the_pricer_prices():
     replicates = payoff.reshape(16, -1, 15).mean(axis=1)
     expected = ContourPricer("heston", GRID).fit(HESTON).transform(HESTON)[0]
     error = replicates.std(axis=0, ddof=1) / 4
-    assert np.all(np.abs(replicates.mean(axis=0) - expected) < 4 * error)
+    assert np.all(np.abs(replicates.mean(axis=0) - expected) < 4 * error + 1e-4)
 
 
 def test_geometric_average_of_black_scholes():
@@ -271,7 +305,7 @@ def test_blocks_are_the_same_paths(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(_sampling, "_BLOCK_NUMBERS", 1000)
             again = fitted("heston", params, n_paths=2**9, sampling=sampling)
-            np.testing.assert_allclose(again.transform(params), prices, rtol=1e-12)
+            np.testing.assert_allclose(again.transform(params), prices, atol=1e-10)
             np.testing.assert_array_equal(again.sample_paths(params, [0.5, 1.0]), paths)
 
 
