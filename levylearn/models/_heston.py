@@ -170,7 +170,7 @@ class Heston(_KernelModel):
     def simulate_mixture(
         self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Draw the variance, exactly, and its integral, nearly so."""
+        # Draw the variance, exactly, and its integral, nearly so.
         v0, kappa, theta, sigma, rho = columns(params)
         by_step = uniforms.reshape(len(uniforms), len(times), N_UNIFORMS)
         u = np.broadcast_to(by_step, (len(params), *by_step.shape))

@@ -86,7 +86,7 @@ class GaussianJumps(LevyModel):
     def simulate_mixture(
         self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Draw the number of jumps: their sum is then a normal number."""
+        # Draw the number of jumps: their sum is then a normal number.
         lam, muj, sigmaj = (column[..., None] for column in columns(params))
         steps = np.diff(times, prepend=0.0)
         count = poisson_quantile(
@@ -167,7 +167,7 @@ class DoubleExponentialJumps(LevyModel):
     def simulate_mixture(
         self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Draw the numbers of jumps up and down, and their sums, which are gamma variables."""
+        # Draw the numbers of jumps up and down, and their sums, which are gamma variables.
         lam, p, eta1, eta2 = (column[..., None] for column in columns(params))
         steps = np.diff(times, prepend=0.0)
         by_step = uniforms.reshape(len(uniforms), len(times), 4)

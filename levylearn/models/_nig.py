@@ -117,7 +117,7 @@ class NIG(LevyModel):
     def simulate_mixture(
         self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Run Brownian motion on an inverse Gaussian clock, drawn by its quantile."""
+        # Run Brownian motion on an inverse Gaussian clock, drawn by its quantile.
         alpha, beta, delta = (column[..., None] for column in columns(params))
         steps = np.diff(times, prepend=0.0)
         s0 = np.sqrt((alpha - beta) * (alpha + beta))

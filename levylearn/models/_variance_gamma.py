@@ -111,7 +111,7 @@ class VarianceGamma(LevyModel):
     def simulate_mixture(
         self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Run Brownian motion on a gamma clock, drawn by its quantile."""
+        # Run Brownian motion on a gamma clock, drawn by its quantile.
         sigma, nu, theta = (column[..., None] for column in columns(params))
         steps = np.diff(times, prepend=0.0)
         clock = nu * gamma_quantile(
