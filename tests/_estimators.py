@@ -31,6 +31,7 @@ from levylearn.pricing import (
     ContourPricer,
     COSPricer,
     GreeksTransformer,
+    MonteCarloPricer,
     PIDEPricer,
 )
 
@@ -176,6 +177,8 @@ PRICERS = [
     CarrMadanPricer("merton", GRID, tolerance=1e-7),
     PIDEPricer("kou", GRID, n_space=128, n_time=16),
     PIDEPricer("merton", GRID, exercise="american", n_space=128, n_time=16),
+    MonteCarloPricer("variance_gamma", GRID, n_paths=64),
+    MonteCarloPricer("bates", GRID, "forward_price", n_paths=64, n_steps=2),
 ]
 
 GREEKS = [
@@ -209,7 +212,7 @@ SMALL_NOISES = [
 NOISES = [GaussianNoise(0.02), MissingQuotes(0.1), NoiseInjector()]
 
 # One for each list of expected failures of ContourPricer, and one of each other class.
-BARE_PRICERS = [*PRICERS[1:4], *PRICERS[6:9]]
+BARE_PRICERS = [*PRICERS[1:4], *PRICERS[6:9], PRICERS[10]]
 
 _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [

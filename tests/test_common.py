@@ -96,8 +96,11 @@ def name_of(estimator):
     return f"{type(estimator).__name__}-{model or type(inner).__name__}"
 
 
+ONE_OF_EACH = {type(pricer): pricer for pricer in PRICERS}.values()
+
+
 @pytest.mark.parametrize(
-    "estimator", [*CALIBRATORS, *BARE_PRICERS[2:], *GREEKS[:1], *PREPROCESSING], ids=name_of
+    "estimator", [*CALIBRATORS, *ONE_OF_EACH, *GREEKS[:1], *PREPROCESSING], ids=name_of
 )
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
+from levylearn.models._bridge import bridged
 from levylearn.models._differences import derivatives, slope_at
+from levylearn.models._inversion import quantile_function
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
 
@@ -313,6 +316,101 @@ class CharacteristicModel(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
+    @property
+    def uniforms_per_step(self) -> int:
+        """Uniform numbers that a step of :meth:`simulate_mixture` takes."""
+        return 1
+
+    @property
+    def steps_per_year(self) -> int:
+        """Steps that an accurate simulation takes; 0 if steps of any length are exact."""
+        return 0
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Simulate all of a path but a Brownian motion.
+
+        Given what is simulated here, a clock, a variance, jumps, the increments of the
+        log-return are independent normal numbers, with the means and variances returned.
+        Unless the model knows better, this is its increments themselves, by inversion of their
+        distribution function, right to 1e-7; that is enough for models with independent
+        increments (:attr:`has_stationary_increments`) and a few parameter sets.
+
+        Parameters
+        ----------
+        times : ndarray of shape (n_steps,)
+            Ends of the steps, in ascending order. The first step starts at 0.
+        params : ndarray of shape (n_samples, n_params)
+            Parameter sets.
+        uniforms : ndarray of shape (n_paths, n_steps * uniforms_per_step)
+            Uniform numbers in (0, 1), those of the first step first. The paths of all
+            parameter sets are made from the same.
+
+        Returns
+        -------
+        means, variances : ndarray of shape (n_samples, n_paths, n_steps)
+            Means and variances of the increments.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model has no simulation.
+        """
+        if not self.has_stationary_increments:
+            raise NotImplementedError(
+                f"{self.name!r} has no simulation: implement simulate_mixture, or, if its "
+                f"log_cf is proportional to maturity, let has_stationary_increments be True."
+            )
+        return _increments_by_inversion(self, times, params, uniforms)
+
+    def simulate(
+        self, times: ArrayLike, params: ArrayLike, uniforms: ArrayLike
+    ) -> NDArray[np.float64]:
+        """Simulate paths of the log-return from uniform numbers.
+
+        Parameters
+        ----------
+        times : array-like of shape (n_steps,)
+            Ends of the steps, in years, positive and ascending. Where
+            :attr:`steps_per_year` is not 0, longer steps cost accuracy.
+        params : array-like of shape (n_samples, n_params)
+            Parameter sets.
+        uniforms : array-like of shape (n_paths, n_steps * (1 + uniforms_per_step))
+            Uniform numbers in (0, 1). The first `n_steps` make a Brownian motion, by its
+            bridge; the rest go to :meth:`simulate_mixture`.
+
+        Returns
+        -------
+        log_returns : ndarray of shape (n_samples, n_paths, n_steps)
+            Log-returns from 0 to each of the times.
+
+        Raises
+        ------
+        ValueError
+            If an argument has the wrong shape or is out of range.
+        NotImplementedError
+            If the model has no simulation.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from levylearn.models import VarianceGamma
+        >>> uniforms = np.random.default_rng(0).random((50_000, 4))
+        >>> X = VarianceGamma().simulate([0.5, 1.0], [[0.12, 0.2, -0.14]], uniforms)
+        >>> X.shape
+        (1, 50000, 2)
+        >>> np.exp(X).mean(axis=1).round(2)
+        array([[1., 1.]])
+        """
+        params = self.validate(params)
+        times = _check_times(times)
+        n_steps = len(times)
+        uniforms = _check_uniforms(uniforms, n_steps * (1 + self.uniforms_per_step))
+        normals = bridged(ndtri(uniforms[:, :n_steps]))
+        means, variances = self.simulate_mixture(times, params, uniforms[:, n_steps:])
+        return np.cumsum(means + np.sqrt(variances) * normals, axis=2)
+
 
 class _KernelModel(CharacteristicModel):
     """A model written as one kernel, from which the public methods follow."""
@@ -541,6 +639,27 @@ class SumModel(_KernelModel):
         )
         return np.minimum.reduce(margins), " and ".join(text for text in texts if text)
 
+    @property
+    def uniforms_per_step(self) -> int:
+        return sum(part.uniforms_per_step for part in self.parts)
+
+    @property
+    def steps_per_year(self) -> int:
+        return max(part.steps_per_year for part in self.parts)
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        by_step = uniforms.reshape(len(uniforms), len(times), self.uniforms_per_step)
+        means = variances = np.zeros((len(params), len(uniforms), len(times)))
+        start = 0
+        for part, cols in self._split(params):
+            end = start + part.uniforms_per_step
+            own = by_step[..., start:end].reshape(len(uniforms), -1)
+            mean, variance = part.simulate_mixture(times, cols, own)
+            means, variances, start = means + mean, variances + variance, end
+        return means, variances
+
 
 @cache
 def _limits(model: type[CharacteristicModel]) -> NDArray[np.float64]:
@@ -551,6 +670,55 @@ def _limits(model: type[CharacteristicModel]) -> NDArray[np.float64]:
 def columns(params: Array) -> list[Array]:
     """Return the parameters as arrays of shape (n_samples, 1)."""
     return [params[:, j : j + 1] for j in range(params.shape[1])]
+
+
+def _check_times(times: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(times, dtype=np.float64)
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"times must have shape (n_steps,); got shape {array.shape}.")
+    bad = np.flatnonzero(~(np.diff(array, prepend=0.0) > 0) | ~np.isfinite(array))
+    if bad.size:
+        raise ValueError(
+            f"times must be positive, finite and ascending; times[{bad[0]}]={array[bad[0]]:g}."
+        )
+    return array
+
+
+def _check_uniforms(uniforms: ArrayLike, width: int) -> NDArray[np.float64]:
+    array = np.asarray(uniforms, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != width:
+        raise ValueError(
+            f"uniforms must have shape (n_paths, {width}), for these times; "
+            f"got shape {array.shape}."
+        )
+    if not np.all((array > 0) & (array < 1)):
+        raise ValueError("uniforms must be between 0 and 1, exclusively.")
+    return array
+
+
+def _log_cf_of_row(
+    model: CharacteristicModel, maturity: float, row: NDArray[np.float64], u: Array
+) -> Array:
+    return model.log_cf(u, maturity, row[None])[0]
+
+
+def _increments_by_inversion(
+    model: CharacteristicModel,
+    times: NDArray[np.float64],
+    params: NDArray[np.float64],
+    uniforms: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Independent increments as their own means, with no variance left."""
+    steps = np.diff(times, prepend=0.0)
+    # Steps that differ by rounding share a table.
+    lengths, which = np.unique(np.round(steps, 12), return_inverse=True)
+    scores = ndtri(uniforms)
+    increments = np.empty((len(params), *scores.shape))
+    for row in range(len(params)):
+        for i, length in enumerate(lengths):
+            quantile = quantile_function(partial(_log_cf_of_row, model, length, params[row]))
+            increments[row][:, which == i] = quantile(scores[:, which == i])
+    return increments, np.zeros_like(increments)
 
 
 def _cauchy_cumulants(

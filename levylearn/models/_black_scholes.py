@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
@@ -63,3 +66,14 @@ class BlackScholes(LevyModel):
 
     def levy_density(self, x: Array, params: Array) -> Array:
         return 0.0 * (x + params[:, :1])
+
+    @property
+    def uniforms_per_step(self) -> int:
+        return 0
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        variance = params[:, :1, None] ** 2 * np.diff(times, prepend=0.0)
+        variances = np.repeat(variance, len(uniforms), axis=1)
+        return -0.5 * variances, variances

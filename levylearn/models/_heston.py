@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from levylearn.models._base import Kernel, Slice, _KernelModel, columns
 from levylearn.models._complex import expm1, log1p, sqrt
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
+from levylearn.models._square_root import N_UNIFORMS, SquareRootStep
 
 __all__ = ["Heston"]
 
@@ -162,6 +166,36 @@ class Heston(_KernelModel):
             ]
 
         return evaluate
+
+    @property
+    def uniforms_per_step(self) -> int:
+        return N_UNIFORMS
+
+    @property
+    def steps_per_year(self) -> int:
+        return 2
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Draw the variance, exactly, and its integral, nearly so.
+        v0, kappa, theta, sigma, rho = columns(params)
+        by_step = uniforms.reshape(len(uniforms), len(times), N_UNIFORMS)
+        u = np.broadcast_to(by_step, (len(params), *by_step.shape))
+        means = np.empty(u.shape[:3])
+        variances = np.empty(u.shape[:3])
+        level = np.broadcast_to(v0, u.shape[:2])
+        steps: dict[float, SquareRootStep] = {}
+        for j, length in enumerate(np.round(np.diff(times, prepend=0.0), 12)):
+            if length not in steps:
+                steps[length] = SquareRootStep(length, kappa, theta, sigma)
+            end, integral = steps[length](level, u[:, :, j])
+            # rho times the integral of sqrt(v) dW, solved from the equation of the variance
+            common = rho / sigma * (end - level - kappa * (theta * length - integral))
+            means[..., j] = common - 0.5 * integral
+            variances[..., j] = (1 - rho**2) * integral
+            level = end
+        return means, variances
 
 
 def _steady(a: Array, xi: Array, d: Array, variance: Array) -> Array:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._complex import expm1
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
+from levylearn.models._quantiles import gamma_quantile, poisson_quantile
 
 __all__ = ["DoubleExponentialJumps", "GaussianJumps"]
 
@@ -88,6 +92,18 @@ class GaussianJumps(LevyModel):
         density = xp.exp(-0.5 * ((x - muj) / width) ** 2) / (math.sqrt(2 * math.pi) * width)
         return xp.where(sigmaj > 0, lam * density, 0.0)
 
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Draw the number of jumps: their sum is then a normal number.
+        lam, muj, sigmaj = (column[..., None] for column in columns(params))
+        steps = np.diff(times, prepend=0.0)
+        count = poisson_quantile(
+            lam * steps, np.broadcast_to(uniforms, (len(params), *uniforms.shape))
+        )
+        drift = -lam * np.expm1(muj + sigmaj**2 / 2)
+        return drift * steps + muj * count, sigmaj**2 * count
+
 
 class DoubleExponentialJumps(LevyModel):
     r"""Jumps up with rate :math:`\eta_1` (probability `p`), down with rate :math:`\eta_2`."""
@@ -162,3 +178,21 @@ class DoubleExponentialJumps(LevyModel):
 
     def moment_limits(self, params: Array) -> tuple[Array, Array]:
         return -params[:, 3], params[:, 2]
+
+    @property
+    def uniforms_per_step(self) -> int:
+        return 4
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Draw the numbers of jumps up and down, and their sums, which are gamma variables.
+        lam, p, eta1, eta2 = (column[..., None] for column in columns(params))
+        steps = np.diff(times, prepend=0.0)
+        by_step = uniforms.reshape(len(uniforms), len(times), 4)
+        u = np.broadcast_to(by_step, (len(params), *by_step.shape))
+        up = gamma_quantile(poisson_quantile(lam * p * steps, u[..., 0]), u[..., 1]) / eta1
+        down = gamma_quantile(poisson_quantile(lam * (1 - p) * steps, u[..., 2]), u[..., 3]) / eta2
+        drift = -lam * (p / (eta1 - 1) - (1 - p) / (eta2 + 1))
+        sums = drift * steps + up - down
+        return sums, np.zeros_like(sums)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import kve
 
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._complex import sqrt
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
+from levylearn.models._quantiles import inverse_gaussian_quantile
 
 __all__ = ["NIG"]
 
@@ -120,3 +122,21 @@ class NIG(LevyModel):
             alpha - xp.maximum(xp.abs(beta), xp.abs(beta + 1)),
             "alpha > max(|beta|, |beta + 1|)",
         )
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Run Brownian motion on an inverse Gaussian clock, drawn by its quantile.
+        alpha, beta, delta = (column[..., None] for column in columns(params))
+        steps = np.diff(times, prepend=0.0)
+        s0 = np.sqrt((alpha - beta) * (alpha + beta))
+        s1 = np.sqrt((alpha - beta - 1) * (alpha + beta + 1))
+        # Mean of the clock, and its square over the variance.
+        means, shapes = delta / s0 * steps, delta * s0 * steps
+        clock = np.empty((len(params), *uniforms.shape))
+        for row, column in np.ndindex(len(params), len(steps)):
+            clock[row, :, column] = inverse_gaussian_quantile(
+                shapes[row, 0, column], uniforms[:, column]
+            )
+        clock *= means
+        return beta * clock - delta * (2 * beta + 1) / (s0 + s1) * steps, clock

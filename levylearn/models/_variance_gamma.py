@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from levylearn.models._base import LevyModel, Slice, columns
 from levylearn.models._complex import log1p
 from levylearn.models._namespace import array_namespace
 from levylearn.models._parameter import Parameter
+from levylearn.models._quantiles import gamma_quantile
 
 __all__ = ["VarianceGamma"]
 
@@ -112,3 +116,15 @@ class VarianceGamma(LevyModel):
     def joint_constraint(self, params: Array) -> tuple[Array, str]:
         sigma, nu, theta = params[:, 0], params[:, 1], params[:, 2]
         return 1 - nu * (theta + sigma**2 / 2), "nu * (theta + sigma**2 / 2) < 1"
+
+    def simulate_mixture(
+        self, times: NDArray[np.float64], params: NDArray[np.float64], uniforms: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        # Run Brownian motion on a gamma clock, drawn by its quantile.
+        sigma, nu, theta = (column[..., None] for column in columns(params))
+        steps = np.diff(times, prepend=0.0)
+        clock = nu * gamma_quantile(
+            steps / nu, np.broadcast_to(uniforms, (len(params), *uniforms.shape))
+        )
+        drift = np.log1p(-nu * (theta + sigma**2 / 2)) / nu
+        return drift * steps + theta * clock, sigma**2 * clock

@@ -5,6 +5,7 @@ from levylearn.pricing._contour import ContourPricer
 from levylearn.pricing._convergence import convergence_study
 from levylearn.pricing._cos import COSPricer
 from levylearn.pricing._greeks import GreeksTransformer
+from levylearn.pricing._monte_carlo import MonteCarloPricer
 from levylearn.pricing._pide import PIDEPricer
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "CarrMadanPricer",
     "ContourPricer",
     "GreeksTransformer",
+    "MonteCarloPricer",
     "PIDEPricer",
     "convergence_study",
 ]

@@ -1,0 +1,74 @@
+"""Uniform numbers for Monte Carlo, in independent replicates, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+__all__ = ["MAX_SOBOL_DIMENSION", "N_REPLICATES", "blocks"]
+
+Floats = NDArray[np.float64]
+
+# Independent estimates from whose spread the standard error is taken.
+N_REPLICATES = 16
+MAX_SOBOL_DIMENSION = int(qmc.Sobol.MAXDIM)
+# A block holds about this many numbers.
+_BLOCK_NUMBERS = 2_000_000
+# Of Sobol points, and the middle of an interval of that length is taken.
+_BITS = 30
+
+
+def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[Floats]:
+    """Yield the uniform numbers of all paths, the same for the same arguments.
+
+    Parameters
+    ----------
+    sampling : {"sobol", "antithetic", "pseudo"}
+        Sobol points, scrambled anew for each replicate; pseudo-random numbers of which the
+        second half of a block mirrors the first; or plain ones.
+    n_paths : int
+        Number of paths of all replicates together.
+    dimension : int
+        Numbers for each path.
+    seed : int
+        Where the generators start.
+
+    Yields
+    ------
+    uniforms : ndarray of shape (n_replicates, n_paths_of_block, dimension)
+        Numbers in (0, 1).
+    """
+    if not dimension:  # all paths are one
+        yield np.empty((N_REPLICATES, 1, 0))
+        return
+    seeds = np.random.SeedSequence(seed).spawn(N_REPLICATES)
+    draws = [_stream(sampling, dimension, np.random.default_rng(child)) for child in seeds]
+    left = n_paths // N_REPLICATES
+    most = max(_BLOCK_NUMBERS // (N_REPLICATES * dimension), 2)
+    size = 2 ** (most.bit_length() - 1)  # blocks of Sobol points are powers of 2
+    while left:
+        points = np.stack([draw(min(size, left)) for draw in draws])
+        yield points
+        left -= points.shape[1]
+
+
+def _stream(sampling: str, dimension: int, rng: np.random.Generator) -> Callable[[int], Floats]:
+    """Return what draws so many points, none of whose numbers is 0 or 1."""
+    if sampling == "sobol":
+        engine = qmc.Sobol(dimension, rng=rng, bits=_BITS)
+        return lambda size: engine.random(size) + 0.5 ** (_BITS + 1)
+    if sampling == "pseudo":
+        return lambda size: _pseudo(rng, size, dimension)
+
+    def mirrored(size: int) -> Floats:
+        half = _pseudo(rng, size // 2, dimension)
+        return np.concatenate([half, 1 - half])
+
+    return mirrored
+
+
+def _pseudo(rng: np.random.Generator, size: int, dimension: int) -> Floats:
+    return np.maximum(rng.random((size, dimension)), 0.5**53)
