@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from levylearn.pricing._lines import SIZES, Complex, Ints, Line, nodes
+from levylearn.pricing._lines import Complex, Ints, Line, nodes
 
 # Filling up with superfluous terms costs less than one more call as long as they are fewer.
 _WORTH_A_CALL = 2000
@@ -94,11 +94,11 @@ def blocks(codes: Ints, bands: Ints, n_times: Ints, most: int) -> Iterator[Block
         Integrals ordered by length, band and line.
     """
     line = Line.decode(codes)
-    order = np.lexsort((codes, bands, line.size))
+    order = np.lexsort((codes, bands, line.n_nodes))
     codes, bands = codes[order], bands[order]
     line = Line(*(part[order] for part in line))
-    n_nodes = SIZES[line.size]
-    other_length = (line.size[1:] != line.size[:-1]) | (bands[1:] != bands[:-1])
+    n_nodes = line.n_nodes
+    other_length = (n_nodes[1:] != n_nodes[:-1]) | (bands[1:] != bands[:-1])
     other_line = other_length | (codes[1:] != codes[:-1])
     groups = [0, *(1 + np.flatnonzero(other_length)).tolist()]
     starts = _starts(groups, n_times[bands], n_nodes, most)

@@ -33,9 +33,6 @@ _LARGEST = 4.0
 FAN = np.linspace(-1.4, 1.4, 9)
 ANGLES = np.linspace(-1.4, 1.4, 17)
 STEPS = 0.32 * 2.0 ** (-np.arange(37) / 6)
-SIZES = np.concatenate(
-    [np.arange(8, 64, 8), np.arange(64, 256, 16), np.arange(256, 513, 64), [768, 1024, 1536, 2048]]
-)
 PROBES = np.concatenate(
     [[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]]
 )
@@ -43,7 +40,8 @@ PROBES = np.concatenate(
 # Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
 _SMALL = 2000
 
-_N_LINES = (len(ANGLES), len(STEPS), len(SIZES))
+_N_LINES = (len(ANGLES), len(STEPS), len(PROBES))
+_MOST_NODES = 2048
 
 # 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
 _GAPS = 2 * np.pi * (ANGLES[:, None] - FAN[None, :])
@@ -59,11 +57,20 @@ class Profile(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Lines chosen: indices into ANGLES, STEPS and SIZES, as numbers or as arrays."""
+    """Lines chosen: indices into ANGLES, STEPS and PROBES, as numbers or as arrays.
+
+    A line ends at its last probe, and not a node later: beyond, the integrand may come back.
+    """
 
     angle: Any
     step: Any
-    size: Any
+    length: Any
+
+    @property
+    def n_nodes(self) -> Any:
+        """Number of nodes."""
+        n_nodes = np.ceil(PROBES[self.length] / STEPS[self.step]).astype(np.intp) + 1
+        return np.minimum(n_nodes, _MOST_NODES)
 
     def code(self) -> Ints:
         """One number, not negative, for every line."""
@@ -85,7 +92,7 @@ def line(y: Floats, angle: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[
 @cache
 def nodes(angle: int, step: int) -> tuple[Complex, Complex]:
     """Nodes and trapezoid weights of one line, as many as can be asked for."""
-    most = SIZES[min(np.searchsorted(SIZES, PROBES[-1] / STEPS[step] + 1), len(SIZES) - 1)]
+    most = Line(angle, step, len(PROBES) - 1).n_nodes
     u, weight = line(STEPS[step] * np.arange(most), ANGLES[angle])
     weight *= STEPS[step] / np.pi
     weight[0] *= 0.5
@@ -97,14 +104,19 @@ def profile(log_size: Floats, log_tolerance: float) -> Profile:
 
     It is negligible below the tolerance. An integrand that was negligible and comes back is
     one whose logarithm turns in the complex plane faster than the probes can see: its line
-    is not to be used. On the real axis, in the middle of the fan, a characteristic function
-    is bounded; if it comes back there (frequent jumps of nearly one size make it periodic)
-    it is alive that far.
+    is not to be used, nor is one on which it is alive where the probes were ended (-inf). On
+    the real axis, in the middle of the fan, a characteristic function is bounded; if it
+    comes back there (frequent jumps of nearly one size make it periodic) it is alive that far.
     """
     alive = log_size > log_tolerance
     returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
+    unseen = alive[..., :-1] & (log_size[..., 1:] == -np.inf)
     bent = FAN != 0
-    largest = np.where(returns.any(axis=-1) & bent, np.inf, log_size.max(axis=-1))
+    largest = np.where((returns | unseen).any(axis=-1) & bent, np.inf, log_size.max(axis=-1))
+    # A line vouches for the strip up to it, and its probes may have missed what others have seen.
+    middle = len(FAN) // 2
+    for outwards in (largest[..., middle:], largest[..., middle::-1]):
+        np.maximum.accumulate(outwards, axis=-1, out=outwards)
     alive[..., 1:] |= returns & ~bent[:, None]
     length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]
     # Single precision is plenty for a choice, and halves its cost.
@@ -130,8 +142,7 @@ def choose(profile: Profile, log_tolerance: float) -> tuple[Line, Floats]:
     step, length, cost = (values.ravel()[best] for values in (step, length, cost))
     index = np.ceil(6 * np.log2(STEPS[0] / np.maximum(step, STEPS[-1]))).astype(np.intp)
     index = np.maximum(index, 0)
-    size = np.minimum(np.searchsorted(SIZES, length / STEPS[index] + 1), len(SIZES) - 1)
-    return Line(angle, index, size), np.where(length > 0, cost, 0.0)
+    return Line(angle, index, np.searchsorted(PROBES, length)), np.where(length > 0, cost, 0.0)
 
 
 def _widest(gaps: NDArray[Any], reach: NDArray[Any]) -> NDArray[Any]:

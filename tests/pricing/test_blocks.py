@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from levylearn.pricing._blocks import blocks
-from levylearn.pricing._lines import ANGLES, SIZES, STEPS, Line, nodes
+from levylearn.pricing._lines import ANGLES, STEPS, Line, nodes
 
 LINES = st.tuples(
     st.integers(0, len(ANGLES) - 1), st.integers(0, len(STEPS) - 1), st.integers(0, 20)
@@ -31,7 +31,7 @@ def test_every_integral_is_in_one_block(lines, n_times, most):
             members = block.members[run.items]
             assert (codes[members] == run.line.code()).all()
             assert (bands[members] == run.band).all()
-            assert run.n_nodes == SIZES[run.line.size]
+            assert run.n_nodes == run.line.n_nodes
         assert stop == len(block.members)
         height = max(n_times[run.band] for run in block.runs)
         assert len(block.members) == 1 or len(block.members) * height * block.n_nodes <= 2 * most
@@ -44,9 +44,8 @@ def test_nodes_of_a_block():
     (block,) = blocks(codes, np.zeros(3, dtype=int), np.ones(1, dtype=int), 10**5)
     u, weights, (last, end, end_weight) = block.u(), block.weights(), block.ends()
     for row, member in enumerate(block.members):
-        angle, step, size = lines[member]
-        own, own_weights = nodes(angle, step)
-        n_nodes = SIZES[size]
+        own, own_weights = nodes(*lines[member][:2])
+        n_nodes = lines[member].n_nodes
         np.testing.assert_array_equal(u[row, :n_nodes], own[:n_nodes])
         assert (u[row, n_nodes:] == own[n_nodes - 1]).all()
         np.testing.assert_array_equal(weights[row, :n_nodes], own_weights[:n_nodes])

@@ -59,7 +59,9 @@ def test_coarse_rules_know_their_error(tolerance, aiming_at):
     ratios = np.concatenate(ratios)
     assert len(ratios) > 1000
     assert np.mean(ratios >= 0.1) > 0.95
-    assert np.median(ratios) < 100
+    # Lines end where the integrand does: of a rule for three digits, what is left out there is
+    # most of the estimate, and hardly any of the error.
+    assert np.median(ratios) < (300 if tolerance == 1e-3 else 100)
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -74,6 +76,19 @@ def test_rule_in_use_knows_its_error(name, aiming_at):
     visible = true > 1e-12
     assert np.all(estimate[visible] >= 0.1 * true[visible])
     assert np.all(true <= 1e-11)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", ["variance_gamma", "nig", "merton", "heston", "bates"])
+def test_few_options(name, seed, aiming_at):
+    """Strikes of one maturity share a line, on which some of them may decay late, if at all."""
+    model = get_model(name)
+    params = sample_parameters(model.parameters, model.admissible, 1500, seed)
+    grid = OptionGrid([0.8, 0.95, 1.0, 1.05, 1.2], [1.0], spot=1.0)
+    prices = ContourPricer(name, grid).fit(params).transform(params)
+    aiming_at(1e-19)
+    exact = ContourPricer(name, grid).fit(params).transform(params)
+    assert np.abs(prices - exact).max() < 1e-9
 
 
 def test_units():
