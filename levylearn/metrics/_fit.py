@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from levylearn.market import OptionGrid, implied_volatility
+from levylearn.market import OptionGrid
+from levylearn.preprocessing._units import volatilities
 
 __all__ = [
     "average_absolute_error",
@@ -202,16 +203,7 @@ def implied_volatilities(surfaces: Floats, grid: OptionGrid, unit: str = "price"
             f"surfaces must have one column per quote of the grid ({grid.n_quotes}); "
             f"got shape {surfaces.shape}."
         )
-    if unit == "implied_vol":
-        return surfaces
-    value_of_one = grid.discount * grid.forward if unit == "price" else 1.0
-    return implied_volatility(
-        surfaces / value_of_one,
-        1.0,
-        grid.strike / grid.forward,
-        grid.maturity,
-        option_type=grid.option_type,
-    )
+    return volatilities(surfaces, grid, unit)
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Floats, Floats]:
