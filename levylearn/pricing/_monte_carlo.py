@@ -36,11 +36,12 @@ class MonteCarloPricer(BasePricer):
     and of low dimension, so that scrambled Sobol points do better still. The asset itself,
     whose expectation is known, serves as control variate.
 
-    Prices come from 16 independent replicates (scrambles of the Sobol points, or batches of
-    pseudo-random numbers), and :meth:`error_estimate` gives their standard error, plus what one
-    more path, twice as far out as the farthest, would add. All parameter sets, strikes and
-    maturities share the same random numbers, so that derivatives are differences of prices,
-    and a surface depends on its parameters alone.
+    Prices come from 16 replicates, consecutive parts of a scrambled Sobol sequence or batches
+    of pseudo-random numbers, and :meth:`error_estimate` gives their standard error, plus what
+    one more path, twice as far out as the farthest, would add. Parts of one sequence complete
+    each other, so that with Sobol points the error is mostly a fraction of that. All parameter
+    sets, strikes and maturities share the same random numbers, so that derivatives are
+    differences of prices, and a surface depends on its parameters alone.
 
     Lévy processes are simulated exactly at the maturities. The variance of Heston's model is
     exact as well; its integral is approximated over each step.
@@ -175,7 +176,7 @@ class MonteCarloPricer(BasePricer):
             Prices of the asset, in currency, under the pricing measure. The forward is that
             of the grid, its logarithm interpolated between maturities; beyond the last the
             last rate and dividend yield hold on. Consecutive sixteenths of the paths are
-            independent replicates: their spread tells the error of a mean.
+            replicates: their spread tells the error of a mean.
 
         Raises
         ------

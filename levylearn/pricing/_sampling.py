@@ -1,4 +1,4 @@
-"""Uniform numbers for Monte Carlo, in independent replicates, block by block."""
+"""Uniform numbers for Monte Carlo, in replicates, block by block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["MAX_SOBOL_DIMENSION", "N_REPLICATES", "blocks"]
 
 Floats = NDArray[np.float64]
 
-# Independent estimates from whose spread the standard error is taken.
+# Estimates from whose spread the standard error is taken.
 N_REPLICATES = 16
 MAX_SOBOL_DIMENSION = int(qmc.Sobol.MAXDIM)
 # A block holds about this many numbers.
@@ -27,8 +27,10 @@ def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[F
     Parameters
     ----------
     sampling : {"sobol", "antithetic", "pseudo"}
-        Sobol points, scrambled anew for each replicate; pseudo-random numbers of which the
-        second half of a block mirrors the first; or plain ones.
+        One scrambled Sobol sequence, of which the replicates are consecutive parts: together
+        they are spread more evenly than independent scrambles are, and their spread is, if
+        anything, too large; pseudo-random numbers of which the second half of a block mirrors
+        the first; or plain ones.
     n_paths : int
         Number of paths of all replicates together.
     dimension : int
@@ -44,9 +46,12 @@ def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[F
     if not dimension:  # all paths are one
         yield np.empty((N_REPLICATES, 1, 0))
         return
-    seeds = np.random.SeedSequence(seed).spawn(N_REPLICATES)
-    draws = [_stream(sampling, dimension, np.random.default_rng(child)) for child in seeds]
     left = n_paths // N_REPLICATES
+    if sampling == "sobol":
+        draws = [_sobol(dimension, seed, first * left) for first in range(N_REPLICATES)]
+    else:
+        seeds = np.random.SeedSequence(seed).spawn(N_REPLICATES)
+        draws = [_stream(sampling, dimension, np.random.default_rng(child)) for child in seeds]
     most = max(_BLOCK_NUMBERS // (N_REPLICATES * dimension), 2)
     size = 2 ** (most.bit_length() - 1)  # blocks of Sobol points are powers of 2
     while left:
@@ -55,11 +60,16 @@ def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[F
         left -= points.shape[1]
 
 
+def _sobol(dimension: int, seed: int, first: int) -> Callable[[int], Floats]:
+    """Return what draws so many points of a scrambled sequence, none of them 0 or 1."""
+    engine = qmc.Sobol(dimension, rng=np.random.default_rng(seed), bits=_BITS)
+    if first:
+        engine.fast_forward(first)
+    return lambda size: engine.random(size) + 0.5 ** (_BITS + 1)
+
+
 def _stream(sampling: str, dimension: int, rng: np.random.Generator) -> Callable[[int], Floats]:
     """Return what draws so many points, none of whose numbers is 0 or 1."""
-    if sampling == "sobol":
-        engine = qmc.Sobol(dimension, rng=rng, bits=_BITS)
-        return lambda size: engine.random(size) + 0.5 ** (_BITS + 1)
     if sampling == "pseudo":
         return lambda size: _pseudo(rng, size, dimension)
 

@@ -71,9 +71,6 @@ def reference_errors(n_paths, longest=np.inf):
         price, estimate = priced_once(pricer, params)
         error = price - expected
         near = np.abs(grid.strike / grid.forward - 1) < 0.02
-        # One is a day from expiry, and a jump so rare that one path of 2^17 is half a per cent
-        # of the price: it is held to its estimate only.
-        near &= expected > 1e-3 * grid.forward
         found += list(zip(error / estimate, error / expected, near, strict=True))
     return (np.array(column) for column in zip(*found, strict=True))
 
@@ -141,7 +138,8 @@ def test_estimated_errors_are_honest(name, sampling, control_variate):
         scores.append((pricer.transform(params) - expected) / pricer.error_estimate(params))
     assert np.mean(np.abs(scores) > 3) < 0.02
     assert np.abs(scores).max() < 10  # no estimate is below a tenth of the error
-    assert np.sqrt(np.mean(np.square(scores))) > 0.1
+    # Parts of one Sobol sequence complete each other: their spread is more than their mean's error.
+    assert np.sqrt(np.mean(np.square(scores))) > (0.05 if sampling == "sobol" else 0.3)
 
 
 def test_black_scholes_is_exact():
