@@ -123,7 +123,7 @@ plt.show()
 # On the left everything works, and the methods differ by what a digit costs. The contour
 # integral and COS gain digits faster than any power of the work; finite differences, which are
 # extrapolated, gain about four bits with each doubling of both grids; Monte Carlo with Sobol points
-# a bit or two with each doubling of the paths.
+# about one with each doubling of the paths.
 #
 # On the right is one day, with a clock that has hardly begun to tick: the density has a
 # pole. The characteristic function then decays like :math:`u^{-2T/\nu}`, hardly at all, and
