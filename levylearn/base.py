@@ -366,12 +366,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[Floats, Floats | None]:
         values, slopes = self._normalised(params, gradient, *plan)
         if gradient and slopes is None:
-            slopes = derivatives(
-                lambda moved: self._normalised(moved, False)[0],
-                params,
-                self.parameters_,
-                self._relative_step,
-            )
+            slopes = self._differences(params)
         if self.output == "implied_vol":
             values = self._implied_volatility(values)
             if slopes is not None:
@@ -383,6 +378,32 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             return (values + self._parity) * self._unit, (
                 slopes * self._unit if slopes is not None else None
             )
+
+    def _differences(self, params: Floats) -> Floats:
+        """Derivatives (n, p, m), by wide steps where these stay where the model exists."""
+        slopes = np.empty((*params.shape, self.grid.n_quotes))
+        wide = self._may_step_wide(params)
+        for rows, step in ((wide, self._relative_step), (~wide, RELATIVE_STEP)):
+            if rows.any():
+                slopes[rows] = derivatives(
+                    lambda moved: self._normalised(moved, False)[0],
+                    params[rows],
+                    self.parameters_,
+                    step,
+                )
+        return slopes
+
+    def _may_step_wide(self, params: Floats) -> NDArray[np.bool_]:
+        """Whether the step of differences is wider than usual, and may be."""
+        if self._relative_step <= RELATIVE_STEP:
+            return np.zeros(len(params), dtype=bool)
+        change = derivatives(
+            lambda moved: self.model_.admissible(moved)[:, None].astype(float),
+            params,
+            self.parameters_,
+            self._relative_step,
+        )
+        return np.abs(change).max(axis=(1, 2)) < 1e-6
 
     def _implied_volatility(self, calls: Floats) -> Floats:
         """Volatilities from the out-of-the-money side; NaN where rounding hides its value."""

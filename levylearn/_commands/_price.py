@@ -16,7 +16,11 @@ def price(arguments: Namespace) -> dict[str, Any]:
     pricer, params = _pricer(arguments, output=arguments.output_unit)
     values, errors = pricer.transform(params), pricer.error_estimate(params)
     found = {"value": values[0], "error_estimate": errors[0]}
-    return {**_described(arguments), "unit": arguments.output_unit, "prices": _rows(pricer, found)}
+    return {
+        **_described(arguments, params),
+        "unit": arguments.output_unit,
+        "prices": _rows(pricer, found),
+    }
 
 
 def greeks(arguments: Namespace) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def greeks(arguments: Namespace) -> dict[str, Any]:
     names = pricer.model_.parameter_names
     vegas = {f"vega_{name}": slope for name, slope in zip(names, found.pop("vega")[0], strict=True)}
     columns = {**{name: values[0] for name, values in found.items()}, **vegas}
-    return {**_described(arguments), "greeks": _rows(pricer, columns)}
+    return {**_described(arguments, params), "greeks": _rows(pricer, columns)}
 
 
 def grid_of(arguments: Namespace) -> OptionGrid:
@@ -54,12 +58,11 @@ def _pricer(arguments: Namespace, output: str) -> tuple[ContourPricer, list[list
     return ContourPricer(arguments.model, grid, output=output).fit(params), params
 
 
-def _described(arguments: Namespace) -> dict[str, Any]:
+def _described(arguments: Namespace, params: list[list[float]]) -> dict[str, Any]:
     names = get_model(arguments.model).parameter_names
-    given = collected("--params", arguments.params)
     return {
         "model": arguments.model,
-        "parameters": {name: given[name] for name in names},
+        "parameters": dict(zip(names, params[0], strict=True)),
         "type": arguments.type,
     }
 

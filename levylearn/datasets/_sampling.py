@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from levylearn.models import CharacteristicModel, Heston, SumModel
+from levylearn.utils._sobol import sobol_points
 
 __all__ = ["ParameterSampler"]
 
@@ -20,8 +20,6 @@ _CHUNK = 4096
 # Points after which at least one in _RAREST must have been admissible.
 _PATIENCE = 2**18
 _RAREST = 10_000
-# Sobol points are multiples of it, which scrambling can make 0.
-_SOBOL_STEP = 2.0**-30
 
 
 class ParameterSampler:
@@ -102,7 +100,7 @@ class ParameterSampler:
 
     def _unit_points(self, start: int, chunk: int) -> Iterator[Floats]:
         """Yield the points of the sequence from `start` on, a growing number at a time."""
-        draw = (_sobol if self.sampling == "sobol" else _random)(
+        draw = (sobol_points if self.sampling == "sobol" else _random)(
             self.model.n_params, self.seed, start
         )
         while True:
@@ -114,13 +112,6 @@ class ParameterSampler:
         for kappa, theta, sigma in self._factors:
             accepted &= 2 * params[:, kappa] * params[:, theta] >= params[:, sigma] ** 2
         return accepted
-
-
-def _sobol(n_params: int, seed: int, start: int) -> Callable[[int], Floats]:
-    engine = qmc.Sobol(n_params, rng=seed)
-    if start:  # SciPy cannot go forward by nothing
-        engine.fast_forward(start)
-    return lambda n: engine.random(n) + _SOBOL_STEP / 2
 
 
 def _random(n_params: int, seed: int, start: int) -> Callable[[int], Floats]:

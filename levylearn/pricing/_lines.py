@@ -32,6 +32,7 @@ _LARGEST = 4.0
 # of the fan, and one between each two, where the integrand is no larger than on both.
 FAN = np.linspace(-1.4, 1.4, 9)
 ANGLES = np.linspace(-1.4, 1.4, 17)
+AXIS = len(FAN) // 2  # the real axis, which is not bent
 STEPS = 0.32 * 2.0 ** (-np.arange(37) / 6)
 PROBES = np.concatenate(
     [[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]]
@@ -114,8 +115,7 @@ def profile(log_size: Floats, log_tolerance: float) -> Profile:
     bent = FAN != 0
     largest = np.where((returns | unseen).any(axis=-1) & bent, np.inf, log_size.max(axis=-1))
     # A line vouches for the strip up to it, and its probes may have missed what others have seen.
-    middle = len(FAN) // 2
-    for outwards in (largest[..., middle:], largest[..., middle::-1]):
+    for outwards in (largest[..., AXIS:], largest[..., AXIS::-1]):
         np.maximum.accumulate(outwards, axis=-1, out=outwards)
     alive[..., 1:] |= returns & ~bent[:, None]
     length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]

@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from levylearn.base import BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
-from levylearn.models._differences import RELATIVE_STEP, derivatives
 from levylearn.pricing._averages import Averages
-from levylearn.pricing._sampling import MAX_SOBOL_DIMENSION, N_REPLICATES, blocks
+from levylearn.pricing._sampling import N_REPLICATES, blocks
 from levylearn.utils._sklearn import Interval, StrOptions
+from levylearn.utils._sobol import MAX_DIMENSION
 
 __all__ = ["MonteCarloPricer"]
 
@@ -206,28 +206,8 @@ class MonteCarloPricer(BasePricer):
 
     def _normalised(
         self, params: Floats, gradient: bool, *plan: NDArray[Any]
-    ) -> tuple[Floats, Floats | None]:
-        calls = self._simulated(params)[0]
-        if not gradient:
-            return calls, None
-        slopes = np.empty((len(params), self.n_features_in_, self.grid.n_quotes))
-        wide = self._may_step_wide(params)
-        for rows, step in ((wide, self._relative_step), (~wide, RELATIVE_STEP)):
-            if rows.any():
-                slopes[rows] = derivatives(
-                    lambda moved: self._simulated(moved)[0], params[rows], self.parameters_, step
-                )
-        return calls, slopes
-
-    def _may_step_wide(self, params: Floats) -> NDArray[np.bool_]:
-        """Whether differences with a wide step stay where the model exists."""
-        change = derivatives(
-            lambda moved: self.model_.admissible(moved)[:, None].astype(float),
-            params,
-            self.parameters_,
-            self._relative_step,
-        )
-        return np.abs(change).max(axis=(1, 2)) < 1e-6
+    ) -> tuple[Floats, None]:
+        return self._simulated(params)[0], None
 
     def _normalised_errors(self, params: Floats) -> Floats:
         return self._simulated(params)[1]
@@ -259,10 +239,10 @@ class MonteCarloPricer(BasePricer):
 
     def _uniforms(self, times: Floats, per_step: int) -> Iterator[Floats]:
         dimension = len(times) * per_step
-        if self.sampling == "sobol" and dimension > MAX_SOBOL_DIMENSION:
+        if self.sampling == "sobol" and dimension > MAX_DIMENSION:
             raise ValueError(
                 f"{len(times)} steps take {dimension} random numbers each path, and Sobol "
-                f"points have no more than {MAX_SOBOL_DIMENSION}: set sampling='pseudo'."
+                f"points have no more than {MAX_DIMENSION}: set sampling='pseudo'."
             )
         return blocks(self.sampling, self.n_paths, dimension, self._seed)
 

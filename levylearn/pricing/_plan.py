@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._lines import (
+    AXIS,
     FAN,
     PROBES,
     Complex,
@@ -43,8 +44,7 @@ _FAN, _FAN_WEIGHT = line(PROBES, FAN[:, None])
 _LOG_FAN_WEIGHT = np.log(np.abs(_FAN_WEIGHT))
 _HEIGHT = _FAN.imag.astype(np.float32)
 _UPWARD = FAN > 0
-_AXIS = len(FAN) // 2
-_BENT = np.delete(np.arange(len(FAN)), _AXIS)
+_BENT = np.delete(np.arange(len(FAN)), AXIS)
 # Numbers of probes of bent lines, and how many more they get than the real axis needs.
 _CUTS = np.array([14, 17, 20, 24, len(PROBES)])
 _BEYOND = 4
@@ -156,7 +156,7 @@ class Planner:
         integrand is still alive there, for a strike at the standstill, is not to be used.
         """
         sizes = np.full((*log_phi.shape[:2], *_FAN.shape), -np.inf, dtype=np.float32)
-        sizes[:, :, _AXIS] = log_phi.real + _LOG_REAL_WEIGHT
+        sizes[:, :, AXIS] = log_phi.real + _LOG_REAL_WEIGHT
         n_probes = _CUTS[np.minimum(np.searchsorted(_CUTS, reach + _BEYOND), len(_CUTS) - 1)]
         for cut in np.unique(n_probes):
             rows = np.flatnonzero(n_probes == cut)

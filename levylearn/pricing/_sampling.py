@@ -6,19 +6,17 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
-__all__ = ["MAX_SOBOL_DIMENSION", "N_REPLICATES", "blocks"]
+from levylearn.utils._sobol import sobol_points
+
+__all__ = ["N_REPLICATES", "blocks"]
 
 Floats = NDArray[np.float64]
 
 # Estimates from whose spread the standard error is taken.
 N_REPLICATES = 16
-MAX_SOBOL_DIMENSION = int(qmc.Sobol.MAXDIM)
 # A block holds about this many numbers.
 _BLOCK_NUMBERS = 2_000_000
-# Of Sobol points, and the middle of an interval of that length is taken.
-_BITS = 30
 
 
 def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[Floats]:
@@ -48,7 +46,7 @@ def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[F
         return
     left = n_paths // N_REPLICATES
     if sampling == "sobol":
-        draws = [_sobol(dimension, seed, first * left) for first in range(N_REPLICATES)]
+        draws = [sobol_points(dimension, seed, first * left) for first in range(N_REPLICATES)]
     else:
         seeds = np.random.SeedSequence(seed).spawn(N_REPLICATES)
         draws = [_stream(sampling, dimension, np.random.default_rng(child)) for child in seeds]
@@ -58,14 +56,6 @@ def blocks(sampling: str, n_paths: int, dimension: int, seed: int) -> Iterator[F
         points = np.stack([draw(min(size, left)) for draw in draws])
         yield points
         left -= points.shape[1]
-
-
-def _sobol(dimension: int, seed: int, first: int) -> Callable[[int], Floats]:
-    """Return what draws so many points of a scrambled sequence, none of them 0 or 1."""
-    engine = qmc.Sobol(dimension, rng=np.random.default_rng(seed), bits=_BITS)
-    if first:
-        engine.fast_forward(first)
-    return lambda size: engine.random(size) + 0.5 ** (_BITS + 1)
 
 
 def _stream(sampling: str, dimension: int, rng: np.random.Generator) -> Callable[[int], Floats]:
