@@ -1,0 +1,244 @@
+"""What the calibrators that learn from examples have in common."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from levylearn.calibration._held_out import HeldOutErrors
+from levylearn.calibration._training_range import TrainingRange
+from levylearn.exceptions import CalibrationWarning, ExtrapolationWarning
+from levylearn.utils._sklearn import fit_context
+
+Floats = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 4096
+
+
+class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Base of the calibrators that learn the map from surfaces to parameters.
+
+    Part of the examples is held out: it tells when to stop, and how far off predictions are.
+    A subclass has the hyper-parameters `validation_fraction` and `random_state`, and
+    implements `_learn` and `_answer`.
+    """
+
+    # Packages besides the base ones whose versions a model card tells.
+    _libraries: tuple[str, ...] = ()
+
+    validation_fraction: float
+    random_state: Any
+
+    @abstractmethod
+    def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> None:
+        """Learn from examples, and watch those that are held out."""
+
+    @abstractmethod
+    def _answer(self, X: Floats) -> Floats:
+        """Parameters (n, p) for some surfaces, each with one quote at least."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any) -> AmortisedCalibrator:
+        """Learn from surfaces whose parameters are known.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        y : array-like of shape (n_samples,) or (n_samples, n_params)
+            Their parameters.
+
+        Returns
+        -------
+        self : calibrator
+            Ready to predict parameters.
+
+        Raises
+        ------
+        ValueError
+            If the examples are malformed, or a hyper-parameter is out of range.
+        """
+        X, y = self._examples(X, y, reset=True)
+        seed = self._draw_seed()
+        learned, held = self._divide(len(X), seed)
+        self._learn(X[learned], y[learned], X[held], y[held], seed)
+        self.training_range_ = TrainingRange(X, y)
+        self._appraise(X[held], y[held], len(learned))
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Predict the parameters of surfaces.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+
+        Returns
+        -------
+        params : ndarray of shape (n_samples,) or (n_samples, n_params)
+            One row for each surface; NaN for one without quotes.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface has no quotes.
+        ExtrapolationWarning
+            If a surface, or what is predicted for it, is far from all that was learned from.
+        """
+        X = self._surfaces(X)
+        params = self._answers(X)
+        self._warn(X, params)
+        return params if self._y_ndim == 2 else params[:, 0]
+
+    def predict_interval(self, X: Any, coverage: float = 0.95) -> Floats:
+        """Intervals for the parameters of surfaces, from the errors on held-out examples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        coverage : float, default=0.95
+            Share of the parameters that the intervals are to contain, among surfaces drawn as
+            those that were learned from.
+
+        Returns
+        -------
+        intervals : ndarray of shape (n_samples, n_params, 2)
+            Lower and upper ends; infinite where too few examples were held out to tell.
+
+        Raises
+        ------
+        ValueError
+            If `coverage` is not between 0 and 1.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface has no quotes.
+        ExtrapolationWarning
+            If a surface, or what is predicted for it, is far from all that was learned from.
+        """
+        X = self._surfaces(X)
+        params = self._answers(X)
+        self._warn(X, params)
+        return self._intervals(X, params, coverage)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # -- one step each ---------------------------------------------------------
+
+    def _examples(self, X: Any, y: Any, reset: bool) -> tuple[Floats, Floats]:
+        names = getattr(y, "columns", None)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        y_ndim, y = y.ndim, np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+        if reset:
+            self._y_ndim = y_ndim
+            self.parameter_names_ = tuple(
+                map(str, names if names is not None else (f"y{j}" for j in range(y.shape[1])))
+            )
+        elif y.shape[1] != len(self.parameter_names_):
+            raise ValueError(
+                f"y has {y.shape[1]} parameters, but {type(self).__name__} has learned "
+                f"{len(self.parameter_names_)}: {', '.join(self.parameter_names_)}."
+            )
+        return X, y
+
+    def _draw_seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _divide(self, n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows to learn from and rows to hold out, at least one of either."""
+        n_held = min(max(1, round(self.validation_fraction * n)), n - 1)
+        shuffled = np.random.default_rng(seed).permutation(n)
+        return shuffled[n_held:], shuffled[:n_held]
+
+    def _appraise(self, X: Floats, y: Floats, n_learned: int) -> None:
+        """Keep what the held-out examples tell about errors."""
+        quoted = _quoted(X)
+        X, y = X[quoted], y[quoted]
+        predicted = self._answers(X)
+        self._expect_errors(X, y, predicted)
+        error = predicted - y
+        self.appraisal_ = {
+            "n_learned": n_learned,
+            "n_held_out": len(X),
+            "mean_absolute_error": np.abs(error).mean(axis=0),
+            "root_mean_squared_error": np.sqrt((error**2).mean(axis=0)),
+            "deviation": y.std(axis=0),
+            "versions": _versions(self._libraries),
+        }
+
+    def _expect_errors(self, X: Floats, y: Floats, predicted: Floats) -> None:
+        """Learn from held-out examples what `_intervals` has to know."""
+        self._errors = HeldOutErrors(predicted, y)
+
+    def _intervals(self, X: Floats, params: Floats, coverage: float) -> Floats:
+        return self._errors.intervals(params, coverage)
+
+    def _surfaces(self, X: Any) -> Floats:
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+
+    def _answers(self, X: Floats) -> Floats:
+        """Parameters (n, p) of any surfaces, a few thousand at a time."""
+        params = np.full((len(X), len(self.parameter_names_)), np.nan)
+        rows = np.flatnonzero(_quoted(X))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            params[some] = self._answer(X[some])
+        return params
+
+    def _warn(self, X: Floats, params: Floats) -> None:
+        _warn_of(
+            ~_quoted(X),
+            "surfaces have no quotes",
+            "Their parameters are NaN.",
+            CalibrationWarning,
+        )
+        _warn_of(
+            self.training_range_.strangers(X, params),
+            "surfaces are far from all that was learned from",
+            "Their parameters are extrapolated: calibrate them by least squares.",
+            ExtrapolationWarning,
+        )
+
+
+def _quoted(X: Floats) -> NDArray[np.bool_]:
+    """Which surfaces have any quote."""
+    return np.any(~np.isnan(X), axis=1)
+
+
+def _warn_of(bad: NDArray[np.bool_], what: str, consequence: str, category: type[Warning]) -> None:
+    if bad.any():
+        warnings.warn(
+            f"{bad.sum()} of {len(bad)} {what}; the first is row {np.argmax(bad)}. {consequence}",
+            category,
+            stacklevel=4,
+        )
+
+
+def _versions(libraries: tuple[str, ...]) -> dict[str, str]:
+    names = ("levylearn", "sklearn", "numpy", *libraries)
+    return {name: importlib.import_module(name).__version__ for name in names}
