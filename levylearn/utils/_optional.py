@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-_EXTRA_OF = {"matplotlib": "plot", "pyarrow": "parquet", "distributed": "distributed"}
+_EXTRA_OF = {
+    "matplotlib": "plot",
+    "pyarrow": "parquet",
+    "distributed": "distributed",
+    "torch": "neural",
+    "skorch": "neural",
+}
 
 
 def import_optional(module: str, caller: str) -> ModuleType:
