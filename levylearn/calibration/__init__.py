@@ -1,17 +1,25 @@
 """Calibrators: estimators from option surfaces to parameters."""
 
 from levylearn.calibration._boosting import GradientBoostingCalibrator
+from levylearn.calibration._cnn import CNNCalibrator
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
+from levylearn.calibration._mlp import MLPCalibrator
 from levylearn.calibration._quotes import quote_features
+from levylearn.calibration._resnet import ResNetCalibrator
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.calibration._surface_regressor import SurfaceRegressor
+from levylearn.calibration._transformer import TransformerCalibrator
 
 __all__ = [
+    "CNNCalibrator",
     "CalibrationStatus",
     "GradientBoostingCalibrator",
     "LBFGSCalibrator",
     "LeastSquaresCalibrator",
+    "MLPCalibrator",
+    "ResNetCalibrator",
     "SurfaceRegressor",
+    "TransformerCalibrator",
     "quote_features",
 ]

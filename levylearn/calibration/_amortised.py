@@ -20,30 +20,39 @@ from levylearn.utils._sklearn import fit_context
 
 Floats = NDArray[np.float64]
 
-_ROWS_AT_ONCE = 4096
-
 
 class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the calibrators that learn the map from surfaces to parameters.
 
     Part of the examples is held out: it tells when to stop, and how far off predictions are.
     A subclass has the hyper-parameters `validation_fraction` and `random_state`, and
-    implements `_learn` and `_answer`.
+    implements `_learn` and `_answer`; perhaps `_inputs`, if it does not learn from the quotes as
+    they are, and `_as_met`, if surfaces are to be met in another state than they come in.
     """
 
     # Packages besides the base ones whose versions a model card tells.
     _libraries: tuple[str, ...] = ()
+    _rows_at_once = 1024
 
     validation_fraction: float
     random_state: Any
+    training_range_: TrainingRange
 
     @abstractmethod
-    def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> None:
-        """Learn from examples, and watch those that are held out."""
+    def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> Floats:
+        """Learn from examples, watch those that are held out; return the inputs learned from."""
 
     @abstractmethod
-    def _answer(self, X: Floats) -> Floats:
-        """Parameters (n, p) for some surfaces, each with one quote at least."""
+    def _answer(self, inputs: Floats) -> Floats:
+        """Parameters (n, p) for the inputs that some surfaces make, each with a quote at least."""
+
+    def _inputs(self, X: Floats) -> Floats:
+        """Return what is learned from and asked with, for surfaces."""
+        return X
+
+    def _as_met(self, X: Floats, seed: int) -> Floats:
+        """Surfaces in the state in which they are to be met."""
+        return X
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any) -> AmortisedCalibrator:
@@ -66,13 +75,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If the examples are malformed, or a hyper-parameter is out of range.
         """
-        X, y = self._examples(X, y, reset=True)
-        seed = self._draw_seed()
-        learned, held = self._divide(len(X), seed)
-        self._learn(X[learned], y[learned], X[held], y[held], seed)
-        self.training_range_ = TrainingRange(X, y)
-        self._appraise(X[held], y[held], len(learned))
-        return self
+        return self._fit(X, y, reset=True)
 
     def predict(self, X: Any) -> Floats:
         """Predict the parameters of surfaces.
@@ -94,9 +97,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ExtrapolationWarning
             If a surface, or what is predicted for it, is far from all that was learned from.
         """
-        X = self._surfaces(X)
-        params = self._answers(X)
-        self._warn(X, params)
+        params = self._predicted(self._surfaces(X))
         return params if self._y_ndim == 2 else params[:, 0]
 
     def predict_interval(self, X: Any, coverage: float = 0.95) -> Floats:
@@ -128,9 +129,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a surface, or what is predicted for it, is far from all that was learned from.
         """
         X = self._surfaces(X)
-        params = self._answers(X)
-        self._warn(X, params)
-        return self._intervals(X, params, coverage)
+        return self._intervals(X, self._predicted(X), coverage)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -138,6 +137,18 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return tags
 
     # -- one step each ---------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, reset: bool) -> AmortisedCalibrator:
+        """Learn; unless all is reset, on top of what was learned before."""
+        X, y = self._examples(X, y, reset=reset)
+        seed = self._draw_seed()
+        learned, held = self._divide(len(X), seed)
+        X_held = self._as_met(X[held], seed)
+        inputs = self._learn(X[learned], y[learned], X_held, y[held], seed)
+        seen = TrainingRange(inputs, y)
+        self.training_range_ = seen if reset else self.training_range_.widened(seen)
+        self._appraise(X_held, y[held], len(learned))
+        return self
 
     def _examples(self, X: Any, y: Any, reset: bool) -> tuple[Floats, Floats]:
         names = getattr(y, "columns", None)
@@ -178,7 +189,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Keep what the held-out examples tell about errors."""
         quoted = _quoted(X)
         X, y = X[quoted], y[quoted]
-        predicted = self._answers(X)
+        predicted = self._answers(X)[0]
         self._expect_errors(X, y, predicted)
         error = predicted - y
         self.appraisal_ = {
@@ -201,33 +212,43 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
-    def _answers(self, X: Floats) -> Floats:
-        """Parameters (n, p) of any surfaces, a few thousand at a time."""
+    def _answers(self, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """Parameters (n, p) of any surfaces, and whether they are far from all that was seen."""
         params = np.full((len(X), len(self.parameter_names_)), np.nan)
-        rows = np.flatnonzero(_quoted(X))
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            some = rows[start : start + _ROWS_AT_ONCE]
-            params[some] = self._answer(X[some])
-        return params
+        far = np.zeros(len(X), dtype=bool)
+        quoted = _quoted(X)
+        for start in range(0, len(X), self._rows_at_once):
+            rows = slice(start, start + self._rows_at_once)
+            if not quoted[rows].all():
+                rows = np.arange(len(X))[rows][quoted[rows]]
+            inputs = self._inputs(X[rows])
+            params[rows] = self._answer(inputs)
+            far[rows] = self.training_range_.left_by(inputs, params[rows])
+        return params, far
 
-    def _warn(self, X: Floats, params: Floats) -> None:
+    def _predicted(self, X: Floats) -> Floats:
+        """Parameters (n, p), with the warnings that are due."""
+        params, far = self._answers(X)
         _warn_of(
-            ~_quoted(X),
+            np.isnan(params).any(axis=1),
             "surfaces have no quotes",
             "Their parameters are NaN.",
             CalibrationWarning,
         )
         _warn_of(
-            self.training_range_.strangers(X, params),
+            far,
             "surfaces are far from all that was learned from",
             "Their parameters are extrapolated: calibrate them by least squares.",
             ExtrapolationWarning,
         )
+        return params
 
 
 def _quoted(X: Floats) -> NDArray[np.bool_]:
     """Which surfaces have any quote."""
-    return np.any(~np.isnan(X), axis=1)
+    quoted = ~np.isnan(X[:, 0])
+    quoted[~quoted] = np.any(~np.isnan(X[~quoted]), axis=1)
+    return quoted
 
 
 def _warn_of(bad: NDArray[np.bool_], what: str, consequence: str, category: type[Warning]) -> None:

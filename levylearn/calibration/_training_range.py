@@ -13,30 +13,30 @@ _SLACK = 0.1
 
 
 class TrainingRange:
-    """The least and the greatest value of each quote and of each parameter that were learned from.
+    """Least and greatest values of all inputs and parameters that were learned from.
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_quotes)
-        Surfaces; NaN where there is no quote.
-    y : ndarray of shape (n_samples, n_params)
-        Their parameters.
+    inputs : ndarray of shape (n_samples, n_inputs)
+        What was learned from; NaN where there is nothing.
+    params : ndarray of shape (m_samples, n_params)
+        The parameters.
     """
 
-    def __init__(self, X: Floats, y: Floats) -> None:
-        self.surfaces = _range(X)
-        self.parameters = _range(y)
+    def __init__(self, inputs: Floats, params: Floats) -> None:
+        self.inputs = _range(inputs)
+        self.parameters = _range(params)
 
     def widened(self, other: TrainingRange) -> TrainingRange:
         """Return what either has seen."""
         both = object.__new__(TrainingRange)
-        both.surfaces = _either(self.surfaces, other.surfaces)
+        both.inputs = _either(self.inputs, other.inputs)
         both.parameters = _either(self.parameters, other.parameters)
         return both
 
-    def strangers(self, X: Floats, params: Floats) -> Bools:
-        """Which surfaces have quotes, or seem to have parameters, from outside."""
-        return _outside(X, self.surfaces) | _outside(params, self.parameters)
+    def left_by(self, inputs: Floats, params: Floats) -> Bools:
+        """Which rows have an input, or a parameter, from outside."""
+        return _outside(inputs, self.inputs) | _outside(params, self.parameters)
 
 
 def _range(values: Floats) -> Floats:
@@ -56,4 +56,6 @@ def _outside(values: Floats, seen: Floats) -> Bools:
     """Rows with a value beyond the range and its slack; NaN is in no place."""
     low, high = seen
     slack = _SLACK * np.where(np.isfinite(high - low), high - low, 0.0)
-    return ((values < low - slack) | (values > high + slack)).any(axis=1)
+    outside = values < low - slack
+    outside |= values > high + slack
+    return outside.any(axis=1)

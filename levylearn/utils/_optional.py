@@ -10,6 +10,8 @@ _EXTRA_OF = {
     "pyarrow": "parquet",
     "distributed": "distributed",
     "xgboost": "boosting",
+    "torch": "neural",
+    "skorch": "neural",
 }
 
 

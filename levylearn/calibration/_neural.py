@@ -1,0 +1,243 @@
+"""What the calibrators that are networks have in common."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from levylearn.calibration._amortised import AmortisedCalibrator
+from levylearn.calibration._principal import PrincipalComponents, location_and_scale
+from levylearn.utils._optional import import_optional
+from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
+
+Floats = NDArray[np.float64]
+
+# With few examples batches are smaller: an epoch has at least so many.
+_BATCHES = 32
+_SMALLEST_BATCH, _LARGEST_BATCH = 16, 256
+
+
+class NeuralCalibrator(AmortisedCalibrator):
+    """Base of the calibrators that are networks.
+
+    A subclass implements `_prepare` and `_inputs`, what the network gets for a surface, and
+    `_network`, its kind and sizes.
+    """
+
+    _libraries = ("torch", "skorch")
+    _module: Any  # the network, in double precision
+    _parameter_constraints: dict[str, list[Any]] = {
+        "loss": [StrOptions({"squared_error", "absolute_error"})],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "augment": [HasMethods(["fit_transform"]), None],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
+        "device": [str],
+        "mixed_precision": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss: str = "squared_error",
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.0,
+        batch_size: int | None = None,
+        max_epochs: int = 60,
+        patience: int = 20,
+        validation_fraction: float = 0.1,
+        augment: Any = None,
+        warm_start: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        device: str = "auto",
+        mixed_precision: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.loss = loss
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.augment = augment
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.device = device
+        self.mixed_precision = mixed_precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @abstractmethod
+    def _prepare(self, X: Floats) -> None:
+        """Learn from surfaces how to make inputs of them."""
+
+    @abstractmethod
+    def _inputs(self, X: Floats) -> Floats:
+        """Return what the network gets for surfaces."""
+
+    @abstractmethod
+    def _network(self, n_in: int, n_out: int) -> tuple[str, dict[str, Any]]:
+        """Name the network's class and its arguments."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any) -> NeuralCalibrator:
+        """Go on learning, from other examples: fine-tuning.
+
+        Scales and weights are those that there are, and another `max_epochs` epochs follow,
+        under the hyper-parameters of now: a smaller `learning_rate` forgets less. The first
+        call is a `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        y : array-like of shape (n_samples,) or (n_samples, n_params)
+            Their parameters.
+
+        Returns
+        -------
+        self : calibrator
+            Ready to predict parameters.
+
+        Raises
+        ------
+        ValueError
+            If the examples are malformed, or a hyper-parameter is out of range.
+        """
+        return self._fit(X, y, reset=not hasattr(self, "history_"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Weights leave as NumPy arrays: no torch is needed to read them, nor any device.
+        state = dict(super().__getstate__())
+        if state.get("_module") is not None:
+            state["_module"] = _networks().weights_of(state["_module"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if getattr(self, "_module", None) is not None:
+            self._module = self._ready(self._module)
+
+    # -- one step each ---------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, reset: bool) -> NeuralCalibrator:
+        import_optional("skorch", type(self).__name__)
+        reset = reset and not (self.warm_start and hasattr(self, "history_"))
+        if reset:
+            self._module = None
+        super()._fit(X, y, reset)
+        return self
+
+    def _as_met(self, X: Floats, seed: int) -> Floats:
+        if self.augment is None:
+            return X
+        augment = clone(self.augment)
+        seeds = {name: seed for name in augment.get_params() if _is_random_state(name)}
+        met = np.asarray(augment.set_params(**seeds).fit_transform(X), dtype=np.float64)
+        if met.shape != X.shape:
+            raise ValueError(
+                f"augment must return surfaces like its own, {X.shape}; got {met.shape}."
+            )
+        return met
+
+    def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> Floats:
+        import torch
+
+        from levylearn.calibration._training import Recipe, train
+
+        met = self._as_met(X, seed + 1)
+        if self._module is None:
+            self._prepare(met)
+            self._centre, self._unit = location_and_scale(y)
+        inputs = self._inputs(met)
+        targets, targets_held = ((part - self._centre) / self._unit for part in (y, y_held))
+        size = int(np.clip(len(X) // _BATCHES, _SMALLEST_BATCH, _LARGEST_BATCH))
+        recipe = Recipe(
+            self.loss,
+            self.learning_rate,
+            self.weight_decay,
+            self.batch_size or size,
+            self.max_epochs,
+            self.patience,
+            self.mixed_precision,
+        )
+        with torch.random.fork_rng():  # the caller's stream is left alone
+            torch.manual_seed(seed)
+            if self._module is None:
+                self._kind, self._spec = self._network(inputs.shape[1], y.shape[1])
+                module = _networks().build(self._kind, self._spec)
+            else:
+                module = self._module.float()
+            self.history_ = train(
+                module,
+                (inputs, targets),
+                (self._inputs(X_held), targets_held),
+                recipe,
+                seed,
+                device=self.device,
+                renew=None if self.augment is None else self._renewal(X, seed),
+                checkpoint=self.checkpoint,
+                verbose=self.verbose,
+            )
+        self._module = module.double().eval()  # trained in single precision, it answers in double
+        self.n_epochs_ = len(self.history_["valid_loss"])
+        self.best_epoch_ = int(np.argmin(self.history_["valid_loss"]))
+        return inputs
+
+    def _renewal(self, X: Floats, seed: int) -> Any:
+        return lambda epoch: self._inputs(self._as_met(X, seed + 1 + epoch))
+
+    def _answer(self, inputs: Floats) -> Floats:
+        import torch
+
+        with torch.inference_mode():
+            params = self._module(torch.tensor(inputs)).numpy()
+        return self._centre + self._unit * params
+
+    def _ready(self, weights: dict[str, Any]) -> Any:
+        networks = _networks()
+        module = networks.build(self._kind, self._spec).double()
+        return networks.load_weights(module, weights).eval()
+
+
+class ComponentsCalibrator(NeuralCalibrator):
+    """Base of the networks that see principal components."""
+
+    def _prepare(self, X: Floats) -> None:
+        self._components = PrincipalComponents(X)
+
+    def _inputs(self, X: Floats) -> Floats:
+        return self._components.scores(X)
+
+
+def checked_sizes(name: str, sizes: Any) -> tuple[int, ...]:
+    """Return positive whole numbers as a tuple, or refuse them."""
+    sizes = tuple(sizes)
+    if not sizes or not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        raise ValueError(f"{name} must be positive integers, at least one; got {sizes!r}.")
+    return tuple(map(int, sizes))
+
+
+def _is_random_state(name: str) -> bool:
+    return name == "random_state" or name.endswith("__random_state")
+
+
+def _networks() -> Any:
+    from levylearn.calibration import _networks
+
+    return _networks
