@@ -8,10 +8,21 @@ scikit-learn's checks reach a pricer and a transformer of surfaces with matrices
 import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
-from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
+from levylearn.calibration import (
+    ConformalCalibrator,
+    EnsembleCalibrator,
+    GradientBoostingCalibrator,
+    LBFGSCalibrator,
+    LeastSquaresCalibrator,
+    SurfaceRegressor,
+)
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
 from levylearn.preprocessing import (
@@ -218,6 +229,18 @@ _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
+]
+
+# They learn from examples and have no pricer.
+_BOOSTING = GradientBoostingCalibrator(n_estimators=60, max_depth=3, random_state=0)
+_TREES = ExtraTreesRegressor(10, random_state=0)
+AMORTISED = [
+    _BOOSTING,
+    EnsembleCalibrator([("ridge", Ridge()), ("trees", _TREES)], random_state=0),
+    EnsembleCalibrator([("boosting", _BOOSTING)], "weighted", n_copies=2, random_state=0),
+    EnsembleCalibrator([("line", LinearRegression()), ("trees", _TREES)], "stacking"),
+    ConformalCalibrator(make_pipeline(StandardScaler(), Ridge())),
+    ConformalCalibrator(_BOOSTING),
 ]
 
 # What users construct: on market-like data, with a model.

@@ -2,6 +2,8 @@
 
 from levylearn.calibration._boosting import GradientBoostingCalibrator
 from levylearn.calibration._cnn import CNNCalibrator
+from levylearn.calibration._conformal import ConformalCalibrator
+from levylearn.calibration._ensemble import EnsembleCalibrator
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._mlp import MLPCalibrator
@@ -14,6 +16,8 @@ from levylearn.calibration._transformer import TransformerCalibrator
 __all__ = [
     "CNNCalibrator",
     "CalibrationStatus",
+    "ConformalCalibrator",
+    "EnsembleCalibrator",
     "GradientBoostingCalibrator",
     "LBFGSCalibrator",
     "LeastSquaresCalibrator",

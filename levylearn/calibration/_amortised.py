@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.calibration._held_out import HeldOutErrors
@@ -100,7 +100,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         params = self._predicted(self._surfaces(X))
         return params if self._y_ndim == 2 else params[:, 0]
 
-    def predict_interval(self, X: Any, coverage: float = 0.95) -> Floats:
+    def predict_interval(self, X: Any, coverage: float = 0.95, joint: bool = False) -> Floats:
         """Intervals for the parameters of surfaces, from the errors on held-out examples.
 
         Parameters
@@ -110,6 +110,9 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         coverage : float, default=0.95
             Share of the parameters that the intervals are to contain, among surfaces drawn as
             those that were learned from.
+        joint : bool, default=False
+            Whether all parameters of a surface are to be in their intervals at once with that
+            probability, and not each by itself.
 
         Returns
         -------
@@ -129,7 +132,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a surface, or what is predicted for it, is far from all that was learned from.
         """
         X = self._surfaces(X)
-        return self._intervals(X, self._predicted(X), coverage)
+        return self._intervals(X, self._predicted(X), coverage, joint)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -141,11 +144,17 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, reset: bool) -> AmortisedCalibrator:
         """Learn; unless all is reset, on top of what was learned before."""
         X, y = self._examples(X, y, reset=reset)
+        quoted = _quoted(X)
+        if quoted.sum() < 2:
+            raise ValueError(
+                f"{quoted.sum()} of {len(X)} surfaces in X have quotes; at least 2 are needed."
+            )
+        X, y = X[quoted], y[quoted]
         seed = self._draw_seed()
         learned, held = self._divide(len(X), seed)
         X_held = self._as_met(X[held], seed)
         inputs = self._learn(X[learned], y[learned], X_held, y[held], seed)
-        seen = TrainingRange(inputs, y)
+        seen = TrainingRange(np.concatenate([inputs, self._inputs(X_held)]), y)
         self.training_range_ = seen if reset else self.training_range_.widened(seen)
         self._appraise(X_held, y[held], len(learned))
         return self
@@ -158,7 +167,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             y,
             reset=reset,
             dtype=np.float64,
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=self._finiteness(),
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=2,
@@ -187,9 +196,14 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _appraise(self, X: Floats, y: Floats, n_learned: int) -> None:
         """Keep what the held-out examples tell about errors."""
-        quoted = _quoted(X)
-        X, y = X[quoted], y[quoted]
         predicted = self._answers(X)[0]
+        known = np.isfinite(predicted).all(axis=1)
+        if not known.any():
+            raise ValueError(
+                f"None of the {len(X)} surfaces held out could be calibrated: nothing can be said "
+                "about errors."
+            )
+        X, y, predicted = X[known], y[known], predicted[known]
         self._expect_errors(X, y, predicted)
         error = predicted - y
         self.appraisal_ = {
@@ -205,12 +219,17 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Learn from held-out examples what `_intervals` has to know."""
         self._errors = HeldOutErrors(predicted, y)
 
-    def _intervals(self, X: Floats, params: Floats, coverage: float) -> Floats:
-        return self._errors.intervals(params, coverage)
+    def _intervals(self, X: Floats, params: Floats, coverage: float, joint: bool) -> Floats:
+        return self._errors.intervals(params, coverage, joint)
 
     def _surfaces(self, X: Any) -> Floats:
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        finiteness = self._finiteness()
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite=finiteness, reset=False)
+
+    def _finiteness(self) -> bool | str:
+        """What scikit-learn's validation is to demand of surfaces."""
+        return "allow-nan" if get_tags(self).input_tags.allow_nan else True
 
     def _answers(self, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """Parameters (n, p) of any surfaces, and whether they are far from all that was seen."""
@@ -231,7 +250,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         params, far = self._answers(X)
         _warn_of(
             np.isnan(params).any(axis=1),
-            "surfaces have no quotes",
+            "surfaces could not be calibrated",
             "Their parameters are NaN.",
             CalibrationWarning,
         )

@@ -39,8 +39,6 @@ class GradientBoostingCalibrator(AmortisedCalibrator):
         Penalty on the squares of the leaves' values.
     subsample : float, default=1.0
         Part of the examples that a tree learns from.
-    colsample_bytree : float, default=0.2
-        Part of the quotes that a tree may cut, at least one.
     n_iter_no_change : int, default=30
         Trees without a smaller error on the held-out examples after which no more are grown.
         The series ends with the best in any case.
@@ -102,7 +100,6 @@ class GradientBoostingCalibrator(AmortisedCalibrator):
         "min_child_weight": [Interval(Real, 0, None, closed="left")],
         "reg_lambda": [Interval(Real, 0, None, closed="left")],
         "subsample": [Interval(Real, 0, 1, closed="right")],
-        "colsample_bytree": [Interval(Real, 0, 1, closed="right")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "random_state": ["random_state"],
@@ -119,7 +116,6 @@ class GradientBoostingCalibrator(AmortisedCalibrator):
         min_child_weight: float = 1.0,
         reg_lambda: float = 1.0,
         subsample: float = 1.0,
-        colsample_bytree: float = 0.2,
         n_iter_no_change: int = 30,
         validation_fraction: float = 0.1,
         random_state: Any = None,
@@ -132,7 +128,6 @@ class GradientBoostingCalibrator(AmortisedCalibrator):
         self.min_child_weight = min_child_weight
         self.reg_lambda = reg_lambda
         self.subsample = subsample
-        self.colsample_bytree = colsample_bytree
         self.n_iter_no_change = n_iter_no_change
         self.validation_fraction = validation_fraction
         self.random_state = random_state
@@ -152,7 +147,6 @@ class GradientBoostingCalibrator(AmortisedCalibrator):
             "min_child_weight": self.min_child_weight,
             "reg_lambda": self.reg_lambda,
             "subsample": self.subsample,
-            "colsample_bytree": self.colsample_bytree,
             "seed": seed,
             "nthread": n_threads,
         }

@@ -145,7 +145,7 @@ class ConformalCalibrator(MetaEstimatorMixin, AmortisedCalibrator):
         columns = getattr(self, "feature_names_in_", None)
         self._member = Member(clone(self.estimator), columns).fit(X, y, self._y_ndim)
         self.estimator_ = self._member.regressor
-        return np.concatenate([X, X_held])
+        return X
 
     def _answer(self, X: Floats) -> Floats:
         return self._member.predict(X, len(self.parameter_names_))
