@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -238,9 +238,9 @@ AMORTISED = [
     _BOOSTING,
     EnsembleCalibrator([("ridge", Ridge()), ("trees", _TREES)], random_state=0),
     EnsembleCalibrator([("boosting", _BOOSTING)], "weighted", n_copies=2, random_state=0),
-    EnsembleCalibrator([("line", LinearRegression()), ("trees", _TREES)], "stacking"),
-    ConformalCalibrator(make_pipeline(StandardScaler(), Ridge())),
-    ConformalCalibrator(_BOOSTING),
+    EnsembleCalibrator([("ridge", Ridge(30.0)), ("trees", _TREES)], "stacking", random_state=0),
+    ConformalCalibrator(make_pipeline(StandardScaler(), Ridge(30.0)), random_state=0),
+    ConformalCalibrator(_BOOSTING, random_state=0),
 ]
 
 # What users construct: on market-like data, with a model.

@@ -46,7 +46,8 @@ class EnsembleCalibrator(BaseHeterogeneousEnsemble, AmortisedCalibrator):
     method : {"mean", "weighted", "stacking"}, default="mean"
         How answers are put together: their mean; their mean with weights, none of them
         negative, whose squared error on the held-out examples is least; or with weights of
-        either sign and an intercept, by ridge regression towards the mean.
+        either sign and an intercept, by ridge regression towards the mean, which remains if
+        no more examples are held out than there are members.
     n_copies : int, default=1
         Copies of each member, which differ by their seeds. Five copies of one network are a
         deep ensemble.
@@ -260,6 +261,8 @@ def _convex(errors: Floats) -> Floats:
 
 def _stacking(opinions: Floats, truth: Floats) -> tuple[Floats, Floats]:
     weights, intercept = _mean(opinions, truth)
+    if len(truth) <= len(opinions):
+        return weights, intercept
     mean = opinions.mean(axis=0)
     for j, deviations in enumerate((opinions - mean).T):
         unit = np.sqrt((deviations**2).mean()) or 1.0
