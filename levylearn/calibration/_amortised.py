@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from levylearn.calibration._card import card_of
 from levylearn.calibration._held_out import HeldOutErrors
 from levylearn.calibration._training_range import TrainingRange
 from levylearn.exceptions import CalibrationWarning, ExtrapolationWarning
@@ -49,6 +50,12 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _inputs(self, X: Floats) -> Floats:
         """Return what is learned from and asked with, for surfaces."""
         return X
+
+    def _quoted(self, X: Floats) -> NDArray[np.bool_]:
+        """Which surfaces have any quote."""
+        quoted: NDArray[np.bool_] = ~np.isnan(X[:, 0])
+        quoted[~quoted] = np.any(~np.isnan(X[~quoted]), axis=1)
+        return quoted
 
     def _as_met(self, X: Floats, seed: int) -> Floats:
         """Surfaces in the state in which they are to be met."""
@@ -134,6 +141,29 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X = self._surfaces(X)
         return self._intervals(X, self._predicted(X), coverage, joint)
 
+    def model_card(self) -> str:
+        """Tell what was learned, from what, and how well.
+
+        Returns
+        -------
+        card : str
+            Markdown: the hyper-parameters, the number of examples, for each parameter the range
+            that was learned from and the errors on held-out examples, and the versions of the
+            packages.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from levylearn.calibration import MLPCalibrator
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> calibrator = MLPCalibrator(max_epochs=5, random_state=0).fit(X, X[:, 0])
+        >>> print(calibrator.model_card())  # doctest: +ELLIPSIS
+        # MLPCalibrator
+        ...
+        """
+        check_is_fitted(self)
+        return card_of(self)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -144,7 +174,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, reset: bool) -> AmortisedCalibrator:
         """Learn; unless all is reset, on top of what was learned before."""
         X, y = self._examples(X, y, reset=reset)
-        quoted = _quoted(X)
+        quoted = self._quoted(X)
         if quoted.sum() < 2:
             raise ValueError(
                 f"{quoted.sum()} of {len(X)} surfaces in X have quotes; at least 2 are needed."
@@ -235,11 +265,11 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Parameters (n, p) of any surfaces, and whether they are far from all that was seen."""
         params = np.full((len(X), len(self.parameter_names_)), np.nan)
         far = np.zeros(len(X), dtype=bool)
-        quoted = _quoted(X)
+        quoted = self._quoted(X)
         for start in range(0, len(X), self._rows_at_once):
-            rows = slice(start, start + self._rows_at_once)
+            rows: Any = slice(start, start + self._rows_at_once)
             if not quoted[rows].all():
-                rows = np.arange(len(X))[rows][quoted[rows]]
+                rows = start + np.flatnonzero(quoted[rows])
             inputs = self._inputs(X[rows])
             params[rows] = self._answer(inputs)
             far[rows] = self.training_range_.left_by(inputs, params[rows])
@@ -263,14 +293,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return params
 
 
-def _quoted(X: Floats) -> NDArray[np.bool_]:
-    """Which surfaces have any quote."""
-    quoted = ~np.isnan(X[:, 0])
-    quoted[~quoted] = np.any(~np.isnan(X[~quoted]), axis=1)
-    return quoted
-
-
-def _warn_of(bad: NDArray[np.bool_], what: str, consequence: str, category: type[Warning]) -> None:
+def _warn_of(bad: Any, what: str, consequence: str, category: type[Warning]) -> None:
     if bad.any():
         warnings.warn(
             f"{bad.sum()} of {len(bad)} {what}; the first is row {np.argmax(bad)}. {consequence}",

@@ -158,7 +158,7 @@ class NeuralCalibrator(AmortisedCalibrator):
     def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> Floats:
         import torch
 
-        from levylearn.calibration._training import Recipe, train
+        from levylearn.calibration._torch.training import Recipe, train
 
         met = self._as_met(X, seed + 1)
         if self._module is None:
@@ -238,6 +238,6 @@ def _is_random_state(name: str) -> bool:
 
 
 def _networks() -> Any:
-    from levylearn.calibration import _networks
+    from levylearn.calibration._torch import networks
 
-    return _networks
+    return networks

@@ -96,7 +96,7 @@ class ResNetCalibrator(ComponentsCalibrator):
     >>> grid = OptionGrid(strikes=[80, 90, 100, 110, 120], maturities=[0.5, 1.0])
     >>> X, y = make_surfaces("variance_gamma", grid, n_samples=1000, random_state=0)
     >>> calibrator = ResNetCalibrator(n_blocks=2, random_state=0).fit(X, y)
-    >>> bool((calibrator.predict(X[:3]) - y[:3]).abs().max().max() < 0.1)
+    >>> calibrator.score(X, y) > 0.95
     True
     """
 

@@ -1,7 +1,4 @@
-"""Networks from surfaces, prepared as they like them, to parameters.
-
-Importing this module imports torch.
-"""
+"""Networks from surfaces, prepared as they like them, to parameters."""
 
 from __future__ import annotations
 
@@ -81,13 +78,13 @@ class QuoteTransformer(nn.Module):
     """Attention to quotes by where they are, then among what was gathered.
 
     A few queries gather the quotes: how much attention one pays to a quote depends on the
-    quote's coordinates, what it takes from there on its value too; missing quotes get none.
-    Layers of self-attention among the queries follow (Vaswani and others, 2017; gathering by
-    queries is that of Jaegle and others, 2021).
+    quote's coordinates, and what it takes from there on its value too. Layers of self-attention
+    among the queries follow (Vaswani and others, 2017; gathering by queries is that of Jaegle and
+    others, 2021).
 
     With a table of coordinates (n_quotes, n_coordinates), inputs are values (n, n_quotes).
     Without, every row brings coordinates of its own: it holds log-moneynesses, maturities and
-    values, as many of each.
+    values, as many of each, and what is NaN gets no attention.
     """
 
     def __init__(
@@ -127,23 +124,17 @@ class QuoteTransformer(nn.Module):
         return self.exit(z.flatten(1))
 
     def _gather_in_place(self, values: Tensor) -> Tensor:
-        """Gather quotes (n, m) at known coordinates: three products with tables of weights."""
+        """Gather quotes (n, m) at known coordinates: their attention is one table of weights."""
         place = self.place(self.coordinates)
-        attention = self._attention(place)  # (heads, queries, m)
-        attention = torch.exp(attention - attention.amax(dim=2, keepdim=True))
-        attention = attention.permute(2, 1, 0)[..., None]  # (m, queries, heads, 1)
-        slope, level = (self._heads(part(place))[:, None] for part in (self.slope, self.level))
-        present = ~torch.isnan(values)
-        there = present.to(attention.dtype)
-        values = torch.where(present, values, 0.0)
-        taken = values @ (attention * slope).flatten(1) + there @ (attention * level).flatten(1)
-        total = there @ attention.flatten(1) + torch.finfo(attention.dtype).tiny
-        taken = taken.reshape(len(values), *attention.shape[1:3], -1)
-        return (taken / total.reshape(*taken.shape[:3], 1)).flatten(2)
+        attention = torch.softmax(self._attention(place), dim=2)  # (heads, queries, m)
+        slope, level = (self._heads(part(place)) for part in (self.slope, self.level))
+        weights = torch.einsum("hqm,mhj->mqhj", attention, slope)
+        constant = torch.einsum("hqm,mhj->qhj", attention, level)
+        return (values @ weights.flatten(1)).unflatten(1, constant.shape).add(constant).flatten(2)
 
     def _gather_anywhere(self, moneyness: Tensor, maturity: Tensor, values: Tensor) -> Tensor:
         """Gather quotes (n, m) that bring their coordinates."""
-        present = ~torch.isnan(values)
+        present = ~torch.isnan(moneyness + maturity + values)
         values = torch.where(present, values, 0.0)
         where = torch.stack([moneyness, maturity, moneyness * maturity], dim=2)
         place = self.place(torch.where(present[..., None], where, 0.0))

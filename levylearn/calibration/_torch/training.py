@@ -1,7 +1,4 @@
-"""Training a network: schedule, best weights, checkpoints.
-
-Importing this module imports torch and skorch.
-"""
+"""Training a network: schedule, best weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from skorch.utils import noop
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from levylearn.calibration._networks import weights_of
+from levylearn.calibration._torch.networks import weights_of
 from levylearn.exceptions import CalibrationWarning
 
 _LOSSES = {"squared_error": nn.MSELoss, "absolute_error": nn.L1Loss}

@@ -1,0 +1,1 @@
+"""What imports torch: it is imported on first use."""
