@@ -137,9 +137,10 @@ class ConformalCalibrator(MetaEstimatorMixin, AmortisedCalibrator):
     # -- one step each ---------------------------------------------------------
 
     def _divide(self, n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        learned, held = super()._divide(n, seed)
         if isinstance(self.estimator, FrozenEstimator):
-            return np.arange(0), np.arange(n)
-        return super()._divide(n, seed)
+            return learned[:0], np.concatenate([learned, held])
+        return learned, held
 
     def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> Floats:
         columns = getattr(self, "feature_names_in_", None)

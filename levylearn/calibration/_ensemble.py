@@ -11,7 +11,6 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from sklearn.base import clone
-from sklearn.linear_model import RidgeCV
 from sklearn.utils import Bunch
 
 from levylearn.calibration._amortised import AmortisedCalibrator
@@ -28,9 +27,6 @@ __all__ = ["EnsembleCalibrator"]
 
 Floats = NDArray[np.float64]
 
-# Penalties that "stacking" chooses from, in units of the members' mean squared disagreement.
-_PENALTIES = np.logspace(-6, 6, 25)
-
 
 class EnsembleCalibrator(BaseHeterogeneousEnsemble, AmortisedCalibrator):
     r"""Several regressors, whose answers are put together parameter by parameter.
@@ -44,10 +40,9 @@ class EnsembleCalibrator(BaseHeterogeneousEnsemble, AmortisedCalibrator):
         The members with their names: calibrators, pipelines, any regressors. One that is set
         to ``"drop"`` is left out.
     method : {"mean", "weighted", "stacking"}, default="mean"
-        How answers are put together: their mean; their mean with weights, none of them
-        negative, whose squared error on the held-out examples is least; or with weights of
-        either sign and an intercept, by ridge regression towards the mean, which remains if
-        no more examples are held out than there are members.
+        What weights answers have in their mean: equal ones; in inverse proportion to their
+        mean squared errors on the held-out examples; or those, none negative, for which the
+        mean has the least squared error on the held-out examples.
     n_copies : int, default=1
         Copies of each member, which differ by their seeds. Five copies of one network are a
         deep ensemble.
@@ -67,9 +62,7 @@ class EnsembleCalibrator(BaseHeterogeneousEnsemble, AmortisedCalibrator):
     named_estimators_ : Bunch
         The fitted members by name; copies have a number at the end, as ``mlp_0``.
     weights_ : ndarray of shape (n_members, n_params)
-        What the members' answers are multiplied by; one, all together, for each parameter.
-    intercept_ : ndarray of shape (n_params,)
-        What is added to the sum.
+        What the members' answers are multiplied by; for each parameter they sum to one.
     appraisal_ : dict
         What the held-out examples tell: ``mean_absolute_error``, ``root_mean_squared_error``
         and ``deviation`` (standard deviation) of each parameter, how many examples were learned
@@ -208,7 +201,9 @@ class EnsembleCalibrator(BaseHeterogeneousEnsemble, AmortisedCalibrator):
         self.named_estimators_ = Bunch(**dict(zip(members, self.estimators_, strict=True)))
         opinions = self._opinions(X_held)
         known = np.isfinite(opinions).all(axis=(0, 2))
-        self.weights_, self.intercept_ = _METHODS[self.method](opinions[:, known], y_held[known])
+        errors = opinions[:, known] - y_held[known]
+        weights = np.stack([_METHODS[self.method](of_one) for of_one in errors.T])
+        self.weights_ = weights.T / weights.T.sum(axis=0)
         return X
 
     def _copies(self, seed: int) -> dict[str, Any]:
@@ -229,53 +224,36 @@ class EnsembleCalibrator(BaseHeterogeneousEnsemble, AmortisedCalibrator):
         return np.stack([member.predict(X, len(self.parameter_names_)) for member in self._members])
 
     def _answer(self, X: Floats) -> Floats:
-        return (self._opinions(X) * self.weights_[:, None]).sum(axis=0) + self.intercept_
+        return (self._opinions(X) * self.weights_[:, None]).sum(axis=0)
 
 
-# -- weights (n_members, p) and intercepts (p,) --------------------------------------
+# -- weights (n_members,) from errors (n, n_members), up to their size ---------------
 
 
-def _mean(opinions: Floats, truth: Floats) -> tuple[Floats, Floats]:
-    n_members, _, n_params = opinions.shape
-    return np.full((n_members, n_params), 1.0 / n_members), np.zeros(n_params)
+def _mean(errors: Floats) -> Floats:
+    return np.full(errors.shape[1], 1.0 / errors.shape[1])
 
 
-def _weighted(opinions: Floats, truth: Floats) -> tuple[Floats, Floats]:
-    weights, intercept = _mean(opinions, truth)
-    for j, errors in enumerate((opinions - truth).T):
-        weights[:, j] = _convex(errors)
-    return weights, intercept
+def _inverse_errors(errors: Floats) -> Floats:
+    """Weights in inverse proportion to mean squared errors: best where errors have no relation."""
+    mean = (errors**2).mean(axis=0)
+    return np.where(mean > 0, mean.min() / np.where(mean > 0, mean, 1.0), 1.0)
 
 
-def _convex(errors: Floats) -> Floats:
-    """Return weights, none negative, of sum one, for which errors (n, n_members) are least.
+def _least_squares(errors: Floats) -> Floats:
+    """Weights, none negative, for which the squared error of the weighted mean is least.
 
-    The squared error is homogeneous in the weights. So one more equation, that their sum be
-    one, fixes their size and leaves their ratios what they are at the optimum.
+    It is homogeneous in the weights. So one more equation, that they sum to one, fixes their
+    size and leaves their ratios what they are at the optimum.
     """
     size = np.sqrt((errors**2).sum(axis=0).max()) or 1.0
     system = np.vstack([errors / size, np.ones(errors.shape[1])])
-    weights = nnls(system, np.append(np.zeros(len(errors)), 1.0))[0]
-    return weights / weights.sum()
+    weights: Floats = nnls(system, np.append(np.zeros(len(errors)), 1.0))[0]
+    return weights
 
 
-def _stacking(opinions: Floats, truth: Floats) -> tuple[Floats, Floats]:
-    weights, intercept = _mean(opinions, truth)
-    if len(truth) <= len(opinions):
-        return weights, intercept
-    mean = opinions.mean(axis=0)
-    for j, deviations in enumerate((opinions - mean).T):
-        unit = np.sqrt((deviations**2).mean()) or 1.0
-        ridge = RidgeCV(_PENALTIES * len(truth)).fit(deviations / unit, truth[:, j] - mean[:, j])
-        # Deviations sum to zero, and so do the changes of the weights.
-        change = ridge.coef_ / unit
-        weights[:, j] += change - change.mean()
-        intercept[j] = ridge.intercept_
-    return weights, intercept
-
-
-_METHODS: dict[str, Callable[[Floats, Floats], tuple[Floats, Floats]]] = {
+_METHODS: dict[str, Callable[[Floats], Floats]] = {
     "mean": _mean,
-    "weighted": _weighted,
-    "stacking": _stacking,
+    "weighted": _inverse_errors,
+    "stacking": _least_squares,
 }
