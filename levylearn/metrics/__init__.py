@@ -6,10 +6,35 @@ from levylearn.metrics._fit import (
     average_relative_percentage_error,
     implied_vol_rmse,
 )
+from levylearn.metrics._intervals import interval_coverage, interval_score, interval_width
+from levylearn.metrics._parameters import parameter_mae, parameter_r2, parameter_rmse
+from levylearn.metrics._repricing import (
+    arbitrage_violations,
+    failure_rate,
+    repricing_implied_vol_rmse,
+    repricing_mape,
+    repricing_rmse,
+)
+from levylearn.metrics._scorers import CalibrationScorer, get_calibration_scorer
+from levylearn.metrics._time import calibration_time
 
 __all__ = [
+    "CalibrationScorer",
+    "arbitrage_violations",
     "average_absolute_error",
     "average_percentage_error",
     "average_relative_percentage_error",
+    "calibration_time",
+    "failure_rate",
+    "get_calibration_scorer",
     "implied_vol_rmse",
+    "interval_coverage",
+    "interval_score",
+    "interval_width",
+    "parameter_mae",
+    "parameter_r2",
+    "parameter_rmse",
+    "repricing_implied_vol_rmse",
+    "repricing_mape",
+    "repricing_rmse",
 ]

@@ -8,6 +8,7 @@ from levylearn.preprocessing._missing import MissingQuotes
 from levylearn.preprocessing._noise import BidAskNoise, GaussianNoise, OutlierNoise
 from levylearn.preprocessing._noise_injector import NoiseInjector
 from levylearn.preprocessing._parameters import ParameterTransformer
+from levylearn.preprocessing._parts import order_parts
 
 __all__ = [
     "ArbitrageFilter",
@@ -20,4 +21,5 @@ __all__ = [
     "ParameterTransformer",
     "QuoteGridder",
     "SurfaceFeatures",
+    "order_parts",
 ]
