@@ -75,7 +75,7 @@ def interval_coverage(
     array([1. , 0.5])
     """
     truth, low, high = _checked(y_true, intervals)
-    inside = np.where(np.isnan(low + high), np.nan, (low <= truth) & (truth <= high))
+    inside = np.where(np.isnan(low) | np.isnan(high), np.nan, (low <= truth) & (truth <= high))
     return _averaged(inside, multioutput, nan_policy)
 
 
