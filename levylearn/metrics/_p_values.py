@@ -57,9 +57,7 @@ def adjust_p_values(p_values: ArrayLike, correction: str | None = "holm") -> Flo
     """
     p = np.array(p_values, dtype=np.float64)
     if p.ndim != 1 or ((p < 0) | (p > 1)).any():
-        raise ValueError(
-            f"p_values must be in one dimension and between 0 and 1; got {p_values!r}."
-        )
+        raise ValueError(f"p_values must be in one dimension, from 0 to 1; got {p_values!r}.")
     tested = np.flatnonzero(~np.isnan(p))
     if correction == "bonferroni":
         p[tested] = np.minimum(len(tested) * p[tested], 1.0)
