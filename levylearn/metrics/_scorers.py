@@ -171,6 +171,10 @@ OF_ANY_KIND = {
 SCORES = OF_PARAMETERS | OF_REPRICING | OF_INTERVALS | OF_ANY_KIND
 
 
+def _score(name: str, trial: _Trial) -> float:
+    return float(SCORES[name].function(trial)) + 0.0  # not -0.0, where there is no error
+
+
 @validate_params(
     {
         "scores": [str, "array-like", None],
@@ -330,8 +334,8 @@ class CalibrationScorer:
         """
         trial = _Trial(self._options, estimator, X, y)
         if isinstance(self.scores, str):
-            return float(SCORES[self.scores].function(trial))
-        return {name: float(SCORES[name].function(trial)) for name in self.scores}
+            return _score(self.scores, trial)
+        return {name: _score(name, trial) for name in self.scores}
 
     def __repr__(self) -> str:
         given = {
