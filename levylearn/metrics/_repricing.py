@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from levylearn.base import ROUNDING
 from levylearn.market import check_arbitrage
 from levylearn.metrics._answers import NAN_POLICY, average, pair_of_sets, parameter_sets
 from levylearn.metrics._fit import implied_vol_rmse, mean_over_quotes
@@ -45,8 +46,6 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "quantile": [Interval(Real, 0, 1, closed="both"), None],
     "nan_policy": NAN_POLICY,
 }
-# Options worth less than this fraction of the forward are rounding error.
-_WORTHLESS = 16 * float(np.finfo(np.float64).eps)
 
 
 @validate_params(_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -316,7 +315,7 @@ def errors_in_price(market: Floats, model: Floats) -> Floats:
 def relative_errors(market: Floats, model: Floats, pricer: Pricer) -> Floats:
     """Mean relative errors of the options that are worth something."""
     grid, unit = pricer.grid, pricer.output
-    least = grid.discount * grid.forward / worth(grid, unit) * _WORTHLESS
+    least = grid.discount * grid.forward / worth(grid, unit) * ROUNDING
     valued = market > (0.0 if unit == "implied_vol" else least)
     relative = np.abs(model - market) / np.where(valued, market, 1.0)
     return np.asarray(mean_over_quotes(relative, valued))

@@ -13,7 +13,7 @@ __all__ = ["EqualParts", "order_parts"]
 Floats = NDArray[np.float64]
 
 
-def order_parts(params: ArrayLike, model: str | CharacteristicModel, by: str) -> Floats:
+def order_parts(params: ArrayLike, model: str | CharacteristicModel, order_by: str) -> Floats:
     """Put the equal parts of a model, such as the factors of Double Heston, into one order.
 
     The two factors may be exchanged without any price being different. A calibrator that finds
@@ -27,7 +27,7 @@ def order_parts(params: ArrayLike, model: str | CharacteristicModel, by: str) ->
         Parameter sets. Rows may be NaN, as for surfaces that could not be calibrated.
     model : str or CharacteristicModel
         Name of a registered model, or a model.
-    by : str
+    order_by : str
         The parameter of a part, as ``"kappa"``, by which parts are put into decreasing order.
 
     Returns
@@ -43,14 +43,13 @@ def order_parts(params: ArrayLike, model: str | CharacteristicModel, by: str) ->
 
     See Also
     --------
-    ParameterTransformer : Does so on the way, with `order_by`.
+    ParameterTransformer : Does so on its way to coordinates.
 
     Examples
     --------
     >>> from levylearn.preprocessing import order_parts
-    >>> order_parts(
-    ...     [[0.04, 0.5, 0.05, 0.3, -0.5, 0.01, 3.0, 0.02, 0.4, -0.7]], "double_heston", by="kappa"
-    ... )
+    >>> params = [[0.04, 0.5, 0.05, 0.3, -0.5, 0.01, 3.0, 0.02, 0.4, -0.7]]
+    >>> order_parts(params, "double_heston", order_by="kappa")
     array([[ 0.01,  3.  ,  0.02,  0.4 , -0.7 ,  0.04,  0.5 ,  0.05,  0.3 , -0.5 ]])
     """
     model = get_model(model)
@@ -62,7 +61,7 @@ def order_parts(params: ArrayLike, model: str | CharacteristicModel, by: str) ->
             f"params has {sets.shape[1]} columns, but {model.name!r} has {model.n_params} "
             f"parameters: {', '.join(model.parameter_names)}."
         )
-    return EqualParts(model, by).ordered(sets)
+    return EqualParts(model, order_by).ordered(sets)
 
 
 class EqualParts:

@@ -162,8 +162,7 @@ def test_cross_validate_with_a_dictionary():
     assert_allclose(scores["test_vol"], alone, rtol=1e-12)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_grid_search(n_jobs):
+def test_grid_search():
     scorer = get_calibration_scorer(
         ["neg_parameter_mae", "neg_failure_rate"], model="variance_gamma"
     )
@@ -173,7 +172,6 @@ def test_grid_search(n_jobs):
         scoring=scorer,
         refit="neg_parameter_mae",
         cv=WalkForwardSplit(60, 30),
-        n_jobs=n_jobs,
     )
     search.fit(DATA.X, DATA.y)
     assert search.best_params_ == {"alpha": 1e-3}

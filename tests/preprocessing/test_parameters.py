@@ -166,18 +166,18 @@ def test_order_parts(model):
     """The same prices, in one order however the parts came; rows that are NaN stay so."""
     params = sample(model, 30)
     swapped = params[:, [*range(5, 10), *range(5), *range(10, params.shape[1])]]
-    ordered = order_parts(params, model, by="kappa")
+    ordered = order_parts(params, model, order_by="kappa")
     assert (ordered[:, 1] >= ordered[:, 6]).all()
-    assert_array_equal(order_parts(swapped, model, by="kappa"), ordered)
-    assert_array_equal(order_parts(ordered, model, by="kappa"), ordered)
+    assert_array_equal(order_parts(swapped, model, order_by="kappa"), ordered)
+    assert_array_equal(order_parts(ordered, model, order_by="kappa"), ordered)
     pricer = ContourPricer(model, GRID).fit(params)
     assert_allclose(pricer.transform(ordered), pricer.transform(params), rtol=1e-11)
     params[3] = np.nan
-    assert_array_equal(np.isnan(order_parts(params, model, by="sigma")), np.isnan(params))
+    assert_array_equal(np.isnan(order_parts(params, model, order_by="sigma")), np.isnan(params))
 
 
 def test_order_parts_refuses():
     with pytest.raises(ValueError, match="'heston' has none of which 'kappa' is one"):
-        order_parts(np.ones((2, 5)), "heston", by="kappa")
+        order_parts(np.ones((2, 5)), "heston", order_by="kappa")
     with pytest.raises(ValueError, match="params has 5 columns, but 'double_heston' has 10"):
-        order_parts(np.ones((2, 5)), "double_heston", by="kappa")
+        order_parts(np.ones((2, 5)), "double_heston", order_by="kappa")
