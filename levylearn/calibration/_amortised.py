@@ -51,6 +51,10 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Return what is learned from and asked with, for surfaces."""
         return X
 
+    def _traits(self, inputs: Floats) -> Floats:
+        """Return what of the inputs is compared with what was learned from."""
+        return inputs
+
     def _quoted(self, X: Floats) -> NDArray[np.bool_]:
         """Which surfaces have any quote."""
         quoted: NDArray[np.bool_] = ~np.isnan(X[:, 0])
@@ -184,7 +188,8 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         learned, held = self._divide(len(X), seed)
         X_held = self._as_met(X[held], seed)
         inputs = self._learn(X[learned], y[learned], X_held, y[held], seed)
-        seen = TrainingRange(np.concatenate([inputs, self._inputs(X_held)]), y)
+        inputs = np.concatenate([inputs, self._inputs(X_held)])
+        seen = TrainingRange(self._traits(inputs), y)
         self.training_range_ = seen if reset else self.training_range_.widened(seen)
         self._appraise(X_held, y[held], len(learned))
         return self
@@ -272,7 +277,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 rows = start + np.flatnonzero(quoted[rows])
             inputs = self._inputs(X[rows])
             params[rows] = self._answer(inputs)
-            far[rows] = self.training_range_.left_by(inputs, params[rows])
+            far[rows] = self.training_range_.left_by(self._traits(inputs), params[rows])
         return params, far
 
     def _predicted(self, X: Floats) -> Floats:
@@ -304,4 +309,4 @@ def _warn_of(bad: Any, what: str, consequence: str, category: type[Warning]) -> 
 
 def _versions(libraries: tuple[str, ...]) -> dict[str, str]:
     names = ("levylearn", "sklearn", "numpy", *libraries)
-    return {name: importlib.import_module(name).__version__ for name in names}
+    return {name: str(importlib.import_module(name).__version__) for name in names}

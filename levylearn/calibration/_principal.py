@@ -86,7 +86,7 @@ class PrincipalComponents:
         for rows in _parts(len(Z), loadings.size):
             known = ~np.isnan(Z[rows])
             precision, pull = self._posterior(Z[rows], known, loadings)
-            scores[rows] = np.linalg.solve(precision, pull[..., None])[..., 0]
+            scores[rows] = np.linalg.solve(precision, pull)[..., 0]
         return scores
 
     def _posterior(
@@ -94,9 +94,10 @@ class PrincipalComponents:
     ) -> tuple[Floats, Floats]:
         """Precision (n, k, k) of the scores given the quotes there are, times their variance."""
         present = np.where(known[..., None], loadings, 0.0)
-        precision = np.swapaxes(present, 1, 2) @ present
-        precision += self._rest * np.eye(self.n_components)
-        return precision, np.where(known, Z, 0.0) @ loadings
+        transposed = np.swapaxes(present, 1, 2)
+        precision = transposed @ present + self._rest * np.eye(self.n_components)
+        # Products of one surface at a time: its last digits do not depend on its company.
+        return precision, transposed @ np.where(known, Z, 0.0)[..., None]
 
     def _expected_moments(self, Z: Floats) -> Floats:
         """Second moments of surfaces, those of the missing quotes as the others suggest."""
@@ -105,7 +106,7 @@ class PrincipalComponents:
         for rows in _parts(len(Z), loadings.size):
             known = ~np.isnan(Z[rows])
             precision, pull = self._posterior(Z[rows], known, loadings)
-            scores = np.linalg.solve(precision, pull[..., None])[..., 0]
+            scores = np.linalg.solve(precision, pull)[..., 0]
             filled = np.where(known, Z[rows], scores @ loadings.T)
             total += filled.T @ filled
             # What is missing varies around its expectation.

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-# How far beyond what was seen is still near it, as a fraction of its range.
-_SLACK = 0.1
+# How far beyond what was seen is still near it, as a fraction of its range. Inputs have long
+# tails, of which more is to be expected than was seen; parameters come from a box.
+_INPUTS_SLACK, _PARAMETERS_SLACK = 1.0, 0.25
 
 
 class TrainingRange:
@@ -35,8 +36,9 @@ class TrainingRange:
         return both
 
     def left_by(self, inputs: Floats, params: Floats) -> Bools:
-        """Which rows have an input, or a parameter, from outside."""
-        return _outside(inputs, self.inputs) | _outside(params, self.parameters)
+        """Which rows have an input, or a parameter, from far outside."""
+        far = _outside(inputs, self.inputs, _INPUTS_SLACK)
+        return far | _outside(params, self.parameters, _PARAMETERS_SLACK)
 
 
 def _range(values: Floats) -> Floats:
@@ -52,10 +54,10 @@ def _either(one: Floats, other: Floats) -> Floats:
     return np.array([np.minimum(one[0], other[0]), np.maximum(one[1], other[1])])
 
 
-def _outside(values: Floats, seen: Floats) -> Bools:
+def _outside(values: Floats, seen: Floats, slack: float) -> Bools:
     """Rows with a value beyond the range and its slack; NaN is in no place."""
     low, high = seen
-    slack = _SLACK * np.where(np.isfinite(high - low), high - low, 0.0)
-    outside = values < low - slack
-    outside |= values > high + slack
+    beyond = slack * np.where(np.isfinite(high - low), high - low, 0.0)
+    outside = values < low - beyond
+    outside |= values > high + beyond
     return outside.any(axis=1)

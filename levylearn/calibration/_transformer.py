@@ -210,6 +210,14 @@ class TransformerCalibrator(NeuralCalibrator):
             return (X - self._location) / self._scale
         return self._components.whitened(X)
 
+    def _traits(self, inputs: Floats) -> Floats:
+        if not self.tokens:
+            return inputs
+        # Of tokens, the least and the greatest of each kind.
+        known = ~np.isnan(kinds := inputs.reshape(len(inputs), 3, -1))
+        least = kinds.min(axis=2, where=known, initial=np.inf)
+        return np.hstack([least, kinds.max(axis=2, where=known, initial=-np.inf)])
+
     def _quoted(self, X: Floats) -> NDArray[np.bool_]:
         return super()._quoted(X[:, -(X.shape[1] // 3) :] if self.tokens else X)
 

@@ -14,6 +14,7 @@ __all__ = [
     "average_relative_percentage_error",
     "implied_vol_rmse",
     "implied_volatilities",
+    "mean_over_quotes",
 ]
 
 Floats = NDArray[np.float64]
@@ -54,7 +55,7 @@ def average_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float | Floa
     1.0
     """
     market, model = _pair(y_true, y_pred)
-    return _mean(np.abs(model - market), ~np.isnan(market))
+    return mean_over_quotes(np.abs(model - market), ~np.isnan(market))
 
 
 def average_percentage_error(y_true: ArrayLike, y_pred: ArrayLike) -> float | Floats:
@@ -97,7 +98,7 @@ def average_percentage_error(y_true: ArrayLike, y_pred: ArrayLike) -> float | Fl
     """
     market, model = _pair(y_true, y_pred)
     quoted = ~np.isnan(market)
-    return _mean(np.abs(model - market), quoted) / _mean(market, quoted)
+    return mean_over_quotes(np.abs(model - market), quoted) / mean_over_quotes(market, quoted)
 
 
 def average_relative_percentage_error(y_true: ArrayLike, y_pred: ArrayLike) -> float | Floats:
@@ -145,7 +146,7 @@ def average_relative_percentage_error(y_true: ArrayLike, y_pred: ArrayLike) -> f
             f"y_true must be positive for relative errors; entry "
             f"{', '.join(map(str, bad[0]))} is {market[tuple(bad[0])]:g}."
         )
-    return _mean(np.abs(model - market) / market, ~np.isnan(market))
+    return mean_over_quotes(np.abs(model - market) / market, ~np.isnan(market))
 
 
 def implied_vol_rmse(
@@ -191,7 +192,7 @@ def implied_vol_rmse(
     0.01
     """
     market, model = (implied_volatilities(surface, grid, unit) for surface in _pair(y_true, y_pred))
-    return _mean((model - market) ** 2, market > 0) ** 0.5
+    return mean_over_quotes((model - market) ** 2, market > 0) ** 0.5
 
 
 def implied_volatilities(surfaces: Floats, grid: OptionGrid, unit: str = "price") -> Floats:
@@ -216,7 +217,7 @@ def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Floats, Floats]:
     return market, model
 
 
-def _mean(values: Floats, quoted: NDArray[np.bool_]) -> float | Floats:
+def mean_over_quotes(values: Floats, quoted: NDArray[np.bool_]) -> float | Floats:
     """Mean over the quotes of each surface; NaN without any."""
     count = quoted.sum(axis=-1)
     total = np.where(quoted, values, 0.0).sum(axis=-1)

@@ -8,6 +8,7 @@ from levylearn.preprocessing._missing import MissingQuotes
 from levylearn.preprocessing._noise import BidAskNoise, GaussianNoise, OutlierNoise
 from levylearn.preprocessing._noise_injector import NoiseInjector
 from levylearn.preprocessing._parameters import ParameterTransformer
+from levylearn.preprocessing._parts import order_parts
 from levylearn.preprocessing._tokens import quote_tokens
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "ParameterTransformer",
     "QuoteGridder",
     "SurfaceFeatures",
+    "order_parts",
     "quote_tokens",
 ]

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from levylearn.exceptions import CalibrationWarning
 from levylearn.models import CharacteristicModel, get_model
+from levylearn.preprocessing._parts import EqualParts
 from levylearn.utils._sklearn import StrOptions, check_feature_names_in, fit_context
 
 __all__ = ["ParameterTransformer"]
@@ -54,6 +55,7 @@ class ParameterTransformer(TransformerMixin, BaseEstimator):
     See Also
     --------
     sklearn.compose.TransformedTargetRegressor : Where it belongs.
+    order_parts : Puts equal parts into order, and does nothing else.
 
     Notes
     -----
@@ -134,7 +136,7 @@ class ParameterTransformer(TransformerMixin, BaseEstimator):
         self.model_ = get_model(self.model)
         validate_data(self, X, dtype=np.float64)
         self._check_width(self.n_features_in_)
-        self._parts, self._key = self._equal_parts()
+        self._parts = None if self.order_by is None else EqualParts(self.model_, self.order_by)
         parameters = self.model_.parameters
         box = np.array([p.domain if self.within == "domain" else p.bounds for p in parameters])
         self._low, self._high = box.T
@@ -269,27 +271,4 @@ class ParameterTransformer(TransformerMixin, BaseEstimator):
         return np.clip(params, self._least, self._greatest)
 
     def _ordered(self, params: Floats) -> Floats:
-        """Put equal parts into decreasing order of their key."""
-        if not len(self._parts):
-            return params
-        order = np.argsort(-params[:, self._parts[:, self._key]], axis=1, kind="stable")
-        ordered = params.copy()
-        for place, columns in enumerate(self._parts):
-            ordered[:, columns] = np.take_along_axis(params, self._parts[order[:, place]], axis=1)
-        return ordered
-
-    def _equal_parts(self) -> tuple[NDArray[np.intp], int]:
-        """Columns (n_parts, n) of the parts to be put into order, and their key among these."""
-        if self.order_by is None:
-            return np.empty((0, 0), dtype=np.intp), 0
-        parts = getattr(self.model_, "parts", ())
-        starts = np.cumsum([0, *(part.n_params for part in parts)])
-        alike = [i for i, part in enumerate(parts) if self.order_by in part.parameter_names]
-        if len(alike) < 2 or any(parts[i] != parts[alike[0]] for i in alike):
-            raise ValueError(
-                f"order_by must name a parameter of several equal parts of the model; "
-                f"{self.model_.name!r} has none of which {self.order_by!r} is one."
-            )
-        first = parts[alike[0]]
-        columns = [starts[i] + np.arange(first.n_params) for i in alike]
-        return np.array(columns), first.parameter_names.index(self.order_by)
+        return params if self._parts is None else self._parts.ordered(params)

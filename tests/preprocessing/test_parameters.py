@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.models import get_model, list_models
-from levylearn.preprocessing import ParameterTransformer
+from levylearn.preprocessing import ParameterTransformer, order_parts
 from levylearn.pricing import ContourPricer
 from levylearn.testing._common import sample_parameters
 from tests.models._meixner import Meixner
@@ -159,3 +159,25 @@ def test_refusals():
         ParameterTransformer("heston", "bounds").fit(params).transform([[0.04, 1e-3, 0.04, 0.5, 0]])
     with pytest.raises(ValueError, match="within"):
         ParameterTransformer("heston", "box").fit(params)
+
+
+@pytest.mark.parametrize("model", ["double_heston", "double_heston_jump"])
+def test_order_parts(model):
+    """The same prices, in one order however the parts came; rows that are NaN stay so."""
+    params = sample(model, 30)
+    swapped = params[:, [*range(5, 10), *range(5), *range(10, params.shape[1])]]
+    ordered = order_parts(params, model, order_by="kappa")
+    assert (ordered[:, 1] >= ordered[:, 6]).all()
+    assert_array_equal(order_parts(swapped, model, order_by="kappa"), ordered)
+    assert_array_equal(order_parts(ordered, model, order_by="kappa"), ordered)
+    pricer = ContourPricer(model, GRID).fit(params)
+    assert_allclose(pricer.transform(ordered), pricer.transform(params), rtol=1e-11)
+    params[3] = np.nan
+    assert_array_equal(np.isnan(order_parts(params, model, order_by="sigma")), np.isnan(params))
+
+
+def test_order_parts_refuses():
+    with pytest.raises(ValueError, match="'heston' has none of which 'kappa' is one"):
+        order_parts(np.ones((2, 5)), "heston", order_by="kappa")
+    with pytest.raises(ValueError, match="params has 5 columns, but 'double_heston' has 10"):
+        order_parts(np.ones((2, 5)), "double_heston", order_by="kappa")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -219,7 +220,7 @@ class _Schedule(Callback):
         fall = max((part - _WARM_UP) / (1 - _WARM_UP), 0.0)
         rate = self.recipe.learning_rate * min(part / _WARM_UP, (1 + np.cos(np.pi * fall)) / 2)
         for group in net.optimizer_.param_groups:
-            group["lr"] = rate
+            group["lr"] = float(rate)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         net.history.record("learning_rate", net.optimizer_.param_groups[0]["lr"])
@@ -257,8 +258,6 @@ class _Progress(Callback):
 class _Checkpoint(Callback):
     """The state of the training in a file, from one epoch to the next."""
 
-    _STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
-
     def __init__(self, path: Path, key: str, stopping: EarlyStopping) -> None:
         self.path, self.key, self.stopping = path, key, stopping
 
@@ -270,8 +269,9 @@ class _Checkpoint(Callback):
             return
         net.module_.load_state_dict(state["module"])
         net.optimizer_.load_state_dict(state["optimizer"])
-        net.history_ = History(state["history"])
-        vars(self.stopping).update(state["stopping"])
+        history, numbers = state["numbers"]
+        net.history_ = History(history)
+        vars(self.stopping).update(numbers, best_model_weights_=state["weights"])
         net.max_epochs -= len(net.history)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -279,10 +279,15 @@ class _Checkpoint(Callback):
             "key": self.key,
             "module": net.module_.state_dict(),
             "optimizer": net.optimizer_.state_dict(),
-            "history": net.history.to_list(),
-            "stopping": {name: getattr(self.stopping, name) for name in self._STOPPING},
+            "weights": self.stopping.best_model_weights_,
+            # By way of text, NumPy's numbers become Python's: torch loads no others safely.
+            "numbers": json.loads(json.dumps([net.history, self._numbers()])),
         }
         # Never half a file under the name of a whole one.
         partial = self.path.with_name(self.path.name + ".part")
         torch.save(state, partial)
         partial.replace(self.path)
+
+    def _numbers(self) -> dict[str, float]:
+        names = ("misses_", "dynamic_threshold_", "best_epoch_")
+        return {name: getattr(self.stopping, name) for name in names}
