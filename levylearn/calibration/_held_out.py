@@ -26,7 +26,8 @@ class HeldOutErrors:
     Parameters
     ----------
     predicted : ndarray of shape (n, p)
-        Predictions for the examples.
+        Predictions for the examples, which come in random order: their numbers tell the
+        halves apart, and points of a Sobol sequence alternate.
     truth : ndarray of shape (n, p)
         What they should have been.
 
@@ -43,7 +44,6 @@ class HeldOutErrors:
             self._difficulty = None
             self._scores = Scores(errors)
         else:
-            # Every other one: the order in which examples come cannot tell the halves apart.
             self._difficulty = LocalErrors(predicted[::2], errors[::2])
             scores = errors[1::2] / self._difficulty(predicted[1::2])
             self._scores = Scores(scores)
