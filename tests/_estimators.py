@@ -8,10 +8,16 @@ scikit-learn's checks reach a pricer and a transformer of surfaces with matrices
 import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
-from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
+from levylearn.calibration import (
+    HybridCalibrator,
+    LBFGSCalibrator,
+    LeastSquaresCalibrator,
+    SurfaceRegressor,
+)
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
 from levylearn.preprocessing import (
@@ -218,6 +224,7 @@ _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
+    HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
 ]
 
 # What users construct: on market-like data, with a model.

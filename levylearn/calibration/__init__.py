@@ -1,5 +1,6 @@
 """Calibrators: estimators from option surfaces to parameters."""
 
+from levylearn.calibration._hybrid import HybridCalibrator
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._quotes import quote_features
@@ -8,6 +9,7 @@ from levylearn.calibration._surface_regressor import SurfaceRegressor
 
 __all__ = [
     "CalibrationStatus",
+    "HybridCalibrator",
     "LBFGSCalibrator",
     "LeastSquaresCalibrator",
     "SurfaceRegressor",
