@@ -39,6 +39,7 @@ from levylearn.pricing import (
     GreeksTransformer,
     MonteCarloPricer,
     PIDEPricer,
+    SurrogatePricer,
 )
 
 GRID = OptionGrid(strikes=[90, 100, 115], maturities=[0.5, 1.0], rate=0.02)
@@ -197,6 +198,9 @@ PARAMETER_TRANSFORMERS = [
     ParameterTransformer("double_heston_jump", order_by="kappa"),
 ]
 
+# It learns both parameters and surfaces from the data: no fixture.
+SURROGATES = [SurrogatePricer()]
+
 # They learn the grid in a fixture: here it is any.
 SURFACE_TRANSFORMERS = [
     ImpliedVolTransformer(GRID),
@@ -224,6 +228,7 @@ _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
+    LeastSquaresCalibrator(SurrogatePricer(), **_OPTIONS),
     HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
 ]
 

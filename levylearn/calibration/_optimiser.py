@@ -144,6 +144,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             params = np.asarray(target, dtype=np.float64).reshape(len(surfaces), -1)
         n_quotes = surfaces.shape[1]
         self.pricer_ = clone(self.pricer).set_output(transform="default").fit(params, surfaces)
+        self._check_loss()
         self.parameter_names_ = tuple(p.name for p in self.pricer_.parameters_)
         self._space = ParameterSpace(self.pricer_.parameters_, self.bounds, self.fixed)
         self._weights = _per_quote("weights", self.weights, n_quotes, positive=False)
@@ -285,6 +286,14 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
+    def _check_loss(self) -> None:
+        """Refuse losses that need the contracts if the pricer does not know them."""
+        if self.loss not in ("price", "relative_price") and not hasattr(self.pricer_, "grid"):
+            raise ValueError(
+                f"loss={self.loss!r} needs the contracts, which {type(self.pricer_).__name__} "
+                "does not know; use 'price' or 'relative_price'."
+            )
+
     def _draw_candidates(self, n_quotes: int) -> None:
         """Price the points of the box from which every surface takes its starts."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -404,7 +413,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         held = at_bound[:, space.free]
         freedom = n_quotes - (~held).sum(axis=1)
         inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
-        variance = np.where(freedom > 0, minimum.cost / np.maximum(freedom, 1), np.nan)
+        known = (freedom > 0) & np.isfinite(minimum.cost)
+        variance = np.where(known, minimum.cost / np.maximum(freedom, 1), np.nan)
         within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
         deviation = np.sqrt(np.einsum("npp->np", within))
         slopes = space.slopes(space.parameters(minimum.z))

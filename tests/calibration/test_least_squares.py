@@ -125,8 +125,9 @@ def test_start_given_that_is_none(surfaces):
     assert_array_equal(result.fallback, [True, False, False])
     alone = calibrator_of("variance_gamma", n_starts=1).fit(surfaces)
     with pytest.warns(CalibrationWarning, match="row 0"):
-        params = alone.predict(surfaces, initial=initial)
-    assert_array_equal(np.isnan(params).all(axis=1), [True, False, False])
+        result = alone.calibrate(surfaces, initial=initial)
+    for values in (result.parameters, result.standard_error):
+        assert_array_equal(np.isnan(values).all(axis=1), [True, False, False])
 
 
 def test_start_given_leads_to_the_same_interval(surfaces):
