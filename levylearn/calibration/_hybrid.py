@@ -29,9 +29,9 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
 
     The regressor learns the way from surfaces to parameters in `fit`; whatever it predicts is
     where the refiner starts. A surface that is not reproduced from there is searched for from
-    as many of the refiner's own starts as it has free parameters. If none leads lower, the
-    regressor was right, and that is the end. If one does, all of the refiner's starts race,
-    and the lowest optimum wins.
+    some of the refiner's own starts, one fewer than it has free parameters. If none leads
+    lower, the regressor was right, and that is the end. If one does, all of the refiner's
+    starts race, and the lowest optimum wins.
 
     Parameters
     ----------
@@ -75,8 +75,7 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
 
     References
     ----------
-    Liu, S., Borovykh, A., Grzelak, L. and Oosterlee, C. (2019). A neural network-based
-    framework for financial model calibration. Journal of Mathematics in Industry 9, 9.
+    Hernandez, A. (2016). Model calibration with neural networks. SSRN 2812140.
 
     Examples
     --------
