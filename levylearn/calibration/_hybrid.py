@@ -75,7 +75,7 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
 
     References
     ----------
-    Hernandez, A. (2016). Model calibration with neural networks. SSRN 2812140.
+    Hernandez, A. (2016). Model calibration with neural networks. SSRN preprint.
 
     Examples
     --------
