@@ -8,10 +8,16 @@ scikit-learn's checks reach a pricer and a transformer of surfaces with matrices
 import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.linear_model import LinearRegression
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
-from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
+from levylearn.calibration import (
+    HybridCalibrator,
+    LBFGSCalibrator,
+    LeastSquaresCalibrator,
+    SurfaceRegressor,
+)
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
 from levylearn.preprocessing import (
@@ -33,6 +39,7 @@ from levylearn.pricing import (
     GreeksTransformer,
     MonteCarloPricer,
     PIDEPricer,
+    SurrogatePricer,
 )
 
 GRID = OptionGrid(strikes=[90, 100, 115], maturities=[0.5, 1.0], rate=0.02)
@@ -191,6 +198,9 @@ PARAMETER_TRANSFORMERS = [
     ParameterTransformer("double_heston_jump", order_by="kappa"),
 ]
 
+# It learns both parameters and surfaces from the data: no fixture.
+SURROGATES = [SurrogatePricer()]
+
 # They learn the grid in a fixture: here it is any.
 SURFACE_TRANSFORMERS = [
     ImpliedVolTransformer(GRID),
@@ -218,6 +228,8 @@ _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
+    LeastSquaresCalibrator(SurrogatePricer(), **_OPTIONS),
+    HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
 ]
 
 # What users construct: on market-like data, with a model.

@@ -32,6 +32,7 @@ from tests._estimators import (
     PRICERS,
     SMALL_NOISES,
     SURFACE_TRANSFORMERS,
+    SURROGATES,
     AnySurface,
     AnyWidth,
     expected_failures,
@@ -56,7 +57,8 @@ def public_estimators():
 
 
 def test_no_estimator_is_missing():
-    checked = {type(estimator) for estimator in [*PRICERS, *GREEKS, *CALIBRATORS, *PREPROCESSING]}
+    every = [*PRICERS, *SURROGATES, *GREEKS, *CALIBRATORS, *PREPROCESSING]
+    checked = {type(estimator) for estimator in every}
     assert public_estimators() == checked | set(CHECKED_ELSEWHERE)
     for estimator, file in CHECKED_ELSEWHERE.items():
         text = (ROOT / file).read_text()
@@ -67,6 +69,7 @@ def test_no_estimator_is_missing():
 @parametrize_with_checks(
     [
         *CALIBRATORS,
+        *SURROGATES,
         *map(AnyWidth, [*PRICERS, *GREEKS, *PARAMETER_TRANSFORMERS]),
         *map(AnySurface, SURFACE_TRANSFORMERS),
         *SMALL_NOISES,
@@ -83,6 +86,7 @@ def test_scikit_learn(estimator, check):
 
 
 TRANSFORMERS = [
+    *SURROGATES,
     *map(AnyWidth, [*PRICERS[2:4], *GREEKS, *PARAMETER_TRANSFORMERS]),
     *map(AnySurface, SURFACE_TRANSFORMERS),
     *SMALL_NOISES,
@@ -100,7 +104,7 @@ ONE_OF_EACH = {type(pricer): pricer for pricer in PRICERS}.values()
 
 
 @pytest.mark.parametrize(
-    "estimator", [*CALIBRATORS, *ONE_OF_EACH, *GREEKS[:1], *PREPROCESSING], ids=name_of
+    "estimator", [*CALIBRATORS, *ONE_OF_EACH, *SURROGATES, *GREEKS[:1], *PREPROCESSING], ids=name_of
 )
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)

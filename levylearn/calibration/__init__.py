@@ -1,6 +1,7 @@
 """Calibrators: estimators from option surfaces to parameters."""
 
 from levylearn.calibration._cnn import CNNCalibrator
+from levylearn.calibration._hybrid import HybridCalibrator
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._mlp import MLPCalibrator
@@ -13,6 +14,7 @@ from levylearn.calibration._transformer import TransformerCalibrator
 __all__ = [
     "CNNCalibrator",
     "CalibrationStatus",
+    "HybridCalibrator",
     "LBFGSCalibrator",
     "LeastSquaresCalibrator",
     "MLPCalibrator",

@@ -73,6 +73,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     See Also
     --------
     LBFGSCalibrator : The same problem by a classical method.
+    HybridCalibrator : Starts from where a regressor says that the optimum is.
     SurfaceRegressor : Quotes as samples.
 
     Notes
