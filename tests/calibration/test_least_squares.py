@@ -438,3 +438,31 @@ def test_best_known_fit(model):
         low, high = bounds.get(name, (-np.inf, np.inf))
         assert low * (1 - 1e-9) <= value or low - 1e-9 <= value
         assert value <= high + 1e-9
+
+
+def test_errors_relative_to_the_model():
+    """With errors of 5 % of the price it is unbiased, where those over the quotes are not.
+
+    The fixed point is the quasi-likelihood estimate: residuals over squared prices of the fit
+    are orthogonal to its derivatives.
+    """
+    params = np.tile([0.25, 0.4, -0.2], (200, 1))
+    grid = OptionGrid(np.linspace(80, 120, 9), [0.25, 0.5, 1.0, 2.0])
+    pricer = ContourPricer("variance_gamma", grid)
+    clean = pricer.fit(params).transform(params)
+    X = clean * (1 + 0.05 * np.random.default_rng(0).standard_normal(clean.shape))
+    to_model = LeastSquaresCalibrator(pricer, "relative_to_model").fit(X)
+    fit = to_model.calibrate(X)
+    found = fit.parameters
+    surfaces, slopes = pricer.evaluate(found, gradient=True)
+    scores = np.einsum("nm,npm->np", (X - surfaces) / surfaces**2, slopes)
+    size = np.einsum("nm,npm->np", np.abs(X - surfaces) / surfaces**2, np.abs(slopes))
+    assert np.abs(scores / size).max() < 1e-6
+    over_quotes = LeastSquaresCalibrator(pricer, "relative_price").fit(X).predict(X)
+    error = found[:, 0].std() / np.sqrt(len(X))
+    assert abs(found[:, 0].mean() - 0.25) < 4 * error
+    assert abs(over_quotes[:, 0].mean() - 0.25) > 8 * error
+    intervals = to_model.predict_interval(X)
+    covered = ((intervals[..., 0] <= params) & (params <= intervals[..., 1])).mean(axis=0)
+    assert (covered > 0.9).all()
+    assert (covered < 0.99).all()
