@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -19,6 +19,7 @@ from levylearn.calibration import (
     ConformalCalibrator,
     EnsembleCalibrator,
     GradientBoostingCalibrator,
+    HybridCalibrator,
     LBFGSCalibrator,
     LeastSquaresCalibrator,
     SurfaceRegressor,
@@ -44,6 +45,7 @@ from levylearn.pricing import (
     GreeksTransformer,
     MonteCarloPricer,
     PIDEPricer,
+    SurrogatePricer,
 )
 
 GRID = OptionGrid(strikes=[90, 100, 115], maturities=[0.5, 1.0], rate=0.02)
@@ -202,6 +204,9 @@ PARAMETER_TRANSFORMERS = [
     ParameterTransformer("double_heston_jump", order_by="kappa"),
 ]
 
+# It learns both parameters and surfaces from the data: no fixture.
+SURROGATES = [SurrogatePricer()]
+
 # They learn the grid in a fixture: here it is any.
 SURFACE_TRANSFORMERS = [
     ImpliedVolTransformer(GRID),
@@ -229,6 +234,8 @@ _OPTIONS = {"n_candidates": 16, "n_starts": 2}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
+    LeastSquaresCalibrator(SurrogatePricer(), **_OPTIONS),
+    HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
 ]
 
 # They learn from examples and have no pricer.

@@ -36,6 +36,7 @@ from tests._estimators import (
     PRICERS,
     SMALL_NOISES,
     SURFACE_TRANSFORMERS,
+    SURROGATES,
     AnySurface,
     AnyWidth,
     expected_failures,
@@ -60,8 +61,8 @@ def public_estimators():
 
 
 def test_no_estimator_is_missing():
-    lists = [*PRICERS, *GREEKS, *CALIBRATORS, *AMORTISED, *PREPROCESSING]
-    checked = {type(estimator) for estimator in lists}
+    every = [*PRICERS, *SURROGATES, *GREEKS, *CALIBRATORS, *AMORTISED, *PREPROCESSING]
+    checked = {type(estimator) for estimator in every}
     assert public_estimators() == checked | set(CHECKED_ELSEWHERE)
     for estimator, file in CHECKED_ELSEWHERE.items():
         text = (ROOT / file).read_text()
@@ -73,6 +74,7 @@ def test_no_estimator_is_missing():
     [
         *CALIBRATORS,
         *AMORTISED,
+        *SURROGATES,
         *map(AnyWidth, [*PRICERS, *GREEKS, *PARAMETER_TRANSFORMERS]),
         *map(AnySurface, SURFACE_TRANSFORMERS),
         *SMALL_NOISES,
@@ -89,6 +91,7 @@ def test_scikit_learn(estimator, check):
 
 
 TRANSFORMERS = [
+    *SURROGATES,
     *map(AnyWidth, [*PRICERS[2:4], *GREEKS, *PARAMETER_TRANSFORMERS]),
     *map(AnySurface, SURFACE_TRANSFORMERS),
     *SMALL_NOISES,
@@ -107,7 +110,9 @@ ONE_OF_EACH = {type(pricer): pricer for pricer in PRICERS}.values()
 
 
 @pytest.mark.parametrize(
-    "estimator", [*CALIBRATORS, *AMORTISED, *ONE_OF_EACH, *GREEKS[:1], *PREPROCESSING], ids=name_of
+    "estimator",
+    [*CALIBRATORS, *AMORTISED, *ONE_OF_EACH, *SURROGATES, *GREEKS[:1], *PREPROCESSING],
+    ids=name_of,
 )
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)

@@ -4,6 +4,7 @@ from levylearn.calibration._boosting import GradientBoostingCalibrator
 from levylearn.calibration._cnn import CNNCalibrator
 from levylearn.calibration._conformal import ConformalCalibrator
 from levylearn.calibration._ensemble import EnsembleCalibrator
+from levylearn.calibration._hybrid import HybridCalibrator
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._mlp import MLPCalibrator
@@ -19,6 +20,7 @@ __all__ = [
     "ConformalCalibrator",
     "EnsembleCalibrator",
     "GradientBoostingCalibrator",
+    "HybridCalibrator",
     "LBFGSCalibrator",
     "LeastSquaresCalibrator",
     "MLPCalibrator",

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from levylearn.base import BasePricer
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
-from levylearn.calibration._search import Effort, best_of_starts
+from levylearn.calibration._search import Best, Effort, best_of_starts
 from levylearn.calibration._space import ParameterSpace
 from levylearn.calibration._starts import Candidates
 from levylearn.calibration._status import CalibrationStatus
@@ -36,15 +36,21 @@ _REPRODUCED = 3e6
 # Of the candidates in the market range, how many serve to bring parts of a model back.
 _SPARES = 4
 _FINAL_TOLERANCE = 1e-11
+# From which loss another is come to by new weights, and how often: errors of 5 % of the price leave
+# about a thirtieth of the change before every time.
+_FIRST = {"relative_to_model": "relative_price"}
+_REWEIGHTINGS = 5
 # Below what fraction of the strongest direction's slope a direction's is rounding, and the
 # squared share in such directions that leaves a coordinate unknown.
 _BLIND, _PART = 1e-12, 1e-6
 
 
 class _Fits(NamedTuple):
-    """The minimum found for each surface, and how many of its quotes count."""
+    """The minimum found for each surface, how, and how many of its quotes count."""
 
     minimum: Minimum
+    n_first: NDArray[np.intp]
+    beaten: NDArray[np.bool_]
     n_quotes: NDArray[np.intp]
 
 
@@ -142,6 +148,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             params = np.asarray(target, dtype=np.float64).reshape(len(surfaces), -1)
         n_quotes = surfaces.shape[1]
         self.pricer_ = clone(self.pricer).set_output(transform="default").fit(params, surfaces)
+        self._check_loss()
         self.parameter_names_ = tuple(p.name for p in self.pricer_.parameters_)
         self._space = ParameterSpace(self.pricer_.parameters_, self.bounds, self.fixed)
         self._weights = _per_quote("weights", self.weights, n_quotes, positive=False)
@@ -149,13 +156,15 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._draw_candidates(n_quotes)
         return self
 
-    def predict(self, X: ArrayLike) -> Floats:
+    def predict(self, X: ArrayLike, initial: ArrayLike | None = None) -> Floats:
         """Calibrate every surface.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_quotes)
             Surfaces; NaN where there is no quote.
+        initial : array-like of shape (n_samples, n_params), default=None
+            Where to start first, as in :meth:`calibrate`.
 
         Returns
         -------
@@ -167,7 +176,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         CalibrationWarning
             If a surface could not be calibrated.
         """
-        minimum = self._calibrate(self._surfaces(X)).minimum
+        minimum = self._calibrate(self._surfaces(X), initial).minimum
         params = self._parameters(minimum)
         _warn(minimum.status)
         return params if self._y_ndim == 2 else params[:, 0]
@@ -180,7 +189,10 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_quotes)
             Surfaces; NaN where there is no quote.
         initial : array-like of shape (n_samples, n_params), default=None
-            Where to start, instead of the candidates drawn in `fit`.
+            Where to start first, because the parameters are known to be about there: those
+            of yesterday, or of a network. What is not reproduced from there is searched for
+            from the calibrator's own starts, too; with ``n_starts=1`` from there alone.
+            A start outside of the bounds is moved to them, one that is NaN is none.
 
         Returns
         -------
@@ -197,6 +209,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             - ``at_bound``, (n_samples, n_params), whether a parameter ended at a bound;
             - ``status``, ``converged``, ``message``: why the search ended;
             - ``n_evaluations``: surfaces priced with their Jacobian, over all starts;
+            - ``n_refinements``: those from the first start, until its end was compared;
+            - ``fallback``: whether another start than the first led lower;
             - ``surfaces``, (n_samples, n_quotes), the fit.
 
         Warns
@@ -205,9 +219,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a surface could not be calibrated.
         """
         X = self._surfaces(X)
-        if initial is not None:
-            initial = np.asarray(initial, dtype=np.float64).reshape(len(X), -1)
-        minimum, n_quotes = self._calibrate(X, initial)
+        minimum, n_first, beaten, n_quotes = self._calibrate(X, initial)
         params = self._parameters(minimum)
         _warn(minimum.status)
         found = np.isfinite(params).all(axis=1)
@@ -228,10 +240,14 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             converged=np.array([code.success for code in status]),
             message=[code.message for code in status],
             n_evaluations=minimum.n_evaluations,
+            n_refinements=n_first,
+            fallback=beaten,
             surfaces=surfaces,
         )
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.95) -> Floats:
+    def predict_interval(
+        self, X: ArrayLike, coverage: float = 0.95, initial: ArrayLike | None = None
+    ) -> Floats:
         """Confidence intervals of the parameters.
 
         They are Student's, around the best fit, on the scale on which a parameter is
@@ -245,6 +261,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             Probability with which an interval is to contain the parameter, if the model is
             right and the quotes' errors are independent and of equal size in units of the
             loss.
+        initial : array-like of shape (n_samples, n_params), default=None
+            Where to start first, as in :meth:`calibrate`.
 
         Returns
         -------
@@ -256,7 +274,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        minimum, n_quotes = self._calibrate(self._surfaces(X))
+        minimum, _, _, n_quotes = self._calibrate(self._surfaces(X), initial)
         _warn(minimum.status)
         _, deviation, freedom = self._spread(minimum, n_quotes, self._at_bound(minimum))
         return self._space.intervals(minimum.z, deviation, freedom, coverage)
@@ -272,6 +290,14 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
+    def _check_loss(self) -> None:
+        """Refuse losses that need the contracts if the pricer does not know them."""
+        if self.loss in ("vega_price", "implied_vol") and not hasattr(self.pricer_, "grid"):
+            raise ValueError(
+                f"loss={self.loss!r} needs the contracts, which {type(self.pricer_).__name__} "
+                "does not know; use 'price' or one of the relative prices."
+            )
+
     def _draw_candidates(self, n_quotes: int) -> None:
         """Price the points of the box from which every surface takes its starts."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -281,10 +307,11 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if priced != n_quotes:
             raise ValueError(f"X has {n_quotes} quotes, but the grid of the pricer has {priced}.")
 
-    def _calibrate(self, X: Floats, initial: Floats | None = None) -> _Fits:
+    def _calibrate(self, X: Floats, initial: ArrayLike | None) -> _Fits:
+        first = None if initial is None else self._first_starts(initial, len(X))
         chunks = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, len(X), _ROWS_AT_ONCE)]
         pieces = (
-            (X[rows], None if initial is None else initial[rows])
+            (X[rows], None if first is None else first[rows])
             for rows in _progress(chunks, self.verbose)
         )
         if len(chunks) == 1:  # joblib's own time would show on a single surface
@@ -293,32 +320,43 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             parts = Parallel(n_jobs=self.n_jobs)(
                 delayed(self._calibrate_rows)(*piece) for piece in pieces
             )
-        minima, n_quotes = zip(*parts, strict=True)
+        minima, *others = zip(*parts, strict=True)
         whole = Minimum(*(np.concatenate(part) for part in zip(*minima, strict=True)))
-        return _Fits(whole, np.concatenate(n_quotes))
+        return _Fits(whole, *map(np.concatenate, others))
 
-    def _calibrate_rows(self, X: Floats, initial: Floats | None) -> _Fits:
+    def _first_starts(self, initial: ArrayLike, n: int) -> Floats:
+        """Coordinates of the starts that the caller gives."""
+        params = np.asarray(initial, dtype=np.float64)
+        shape = n, len(self.parameter_names_)
+        if params.shape not in (shape, shape[: self._y_ndim]):
+            raise ValueError(f"initial must be of shape {shape}; got {params.shape}.")
+        return self._space.coordinates(params.reshape(shape))
+
+    def _calibrate_rows(self, X: Floats, first: Floats | None) -> _Fits:
         # Errors of price over vega are defined wherever the search may wander, those of
-        # volatility are not: these are minimised from the optimum of the former.
+        # volatility are not: these are minimised from the optimum of the former. So are errors
+        # over the model's prices from the optimum of those over the quotes.
         in_volatility = differs_in_volatility(self.pricer_, self.loss)
-        problem = self._problem(X, "vega_price" if in_volatility else self.loss)
+        problem = self._problem(
+            X, "vega_price" if in_volatility else _FIRST.get(self.loss, self.loss)
+        )
         n_quotes = problem.quoted.sum(axis=1)
         rows = np.flatnonzero(n_quotes >= self._space.size)
-        if initial is None:
-            starts = self._starts(problem, rows)
-        else:
-            starts = self._space.coordinates(initial[rows])[:, None]
+        starts = self._starts(problem, rows)
+        if first is not None:
+            starts = np.concatenate([first[rows, None], starts[:, :-1]], axis=1)
 
         def local(z: Floats, problems: NDArray[np.intp], effort: Effort) -> Minimum:
             return self._local(problem, z, rows[problems], effort)
 
-        best = best_of_starts(
+        best, n_first, beaten = best_of_starts(
             local,
             starts,
             self._candidates.z[:_SPARES],
             self._space.width,
             _REPRODUCED**2 * problem.exact[rows],
             self.max_evaluations,
+            trusted=first is not None,
         )
         unfinished = best.status > CalibrationStatus.CLOSE
         if in_volatility:
@@ -329,7 +367,9 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             found = self._polished(problem, going, rows[unfinished])
             for whole, part in zip(best, found, strict=True):
                 whole[unfinished] = part
-        return _Fits(_scattered(best, rows, len(X)), n_quotes)
+        if self.loss in _FIRST:
+            best = self._reweighted(X, best, rows)
+        return _scattered(Best(best, n_first, beaten), rows, n_quotes)
 
     def _in_volatility(
         self, X: Floats, best: Minimum, rows: NDArray[np.intp]
@@ -344,6 +384,15 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             part[failed] = before[failed]
         return found, failed
 
+    def _reweighted(self, X: Floats, best: Minimum, rows: NDArray[np.intp]) -> Minimum:
+        """Minimise errors over the prices of the minimum before, until that changes little."""
+        for _ in range(_REWEIGHTINGS):
+            size = np.full_like(X, np.nan)
+            size[rows] = self.pricer_.evaluate(self._space.parameters(best.z))[0]
+            problem = self._problem(X, _FIRST[self.loss], size)
+            best = self._polished(problem, best, rows)
+        return best
+
     def _polished(
         self, problem: CalibrationProblem, best: Minimum, rows: NDArray[np.intp]
     ) -> Minimum:
@@ -351,9 +400,9 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         found = self._local(problem, best.z, rows, Effort(self.max_evaluations, _FINAL_TOLERANCE))
         return found._replace(n_evaluations=best.n_evaluations + found.n_evaluations)
 
-    def _problem(self, X: Floats, loss: str) -> CalibrationProblem:
+    def _problem(self, X: Floats, loss: str, size: Floats | None = None) -> CalibrationProblem:
         return CalibrationProblem(
-            self.pricer_, self._space, X, loss, self._weights, self._half_spread
+            self.pricer_, self._space, X, loss, self._weights, self._half_spread, size
         )
 
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
@@ -382,7 +431,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         held = at_bound[:, space.free]
         freedom = n_quotes - (~held).sum(axis=1)
         inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
-        variance = np.where(freedom > 0, minimum.cost / np.maximum(freedom, 1), np.nan)
+        known = (freedom > 0) & np.isfinite(minimum.cost)
+        variance = np.where(known, minimum.cost / np.maximum(freedom, 1), np.nan)
         within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
         deviation = np.sqrt(np.einsum("npp->np", within))
         slopes = space.slopes(space.parameters(minimum.z))
@@ -444,8 +494,9 @@ def _per_quote(name: str, values: Any, n_quotes: int, positive: bool) -> Floats 
     return array
 
 
-def _scattered(minimum: Minimum, rows: NDArray[np.intp], n: int) -> Minimum:
-    """Minima of all surfaces, from those of the surfaces that could be searched for."""
+def _scattered(best: Best, rows: NDArray[np.intp], n_quotes: NDArray[np.intp]) -> _Fits:
+    """Fits of all surfaces, from those of the surfaces that could be searched for."""
+    n, minimum = len(n_quotes), best.minimum
     full = Minimum(
         np.full((n, minimum.z.shape[1]), np.nan),
         np.full(n, np.nan),
@@ -453,9 +504,11 @@ def _scattered(minimum: Minimum, rows: NDArray[np.intp], n: int) -> Minimum:
         np.full(n, CalibrationStatus.NO_QUOTES, dtype=np.intp),
         np.zeros(n, dtype=np.intp),
     )
-    for whole, part in zip(full, minimum, strict=True):
+    n_first, beaten = np.zeros(n, dtype=np.intp), np.zeros(n, dtype=bool)
+    parts = (*minimum, best.n_first, best.beaten)
+    for whole, part in zip((*full, n_first, beaten), parts, strict=True):
         whole[rows] = part
-    return full
+    return _Fits(full, n_first, beaten, n_quotes)
 
 
 def _root_mean_square(errors: Floats) -> Floats:

@@ -14,6 +14,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 
+class Best(NamedTuple):
+    """The best minimum found for each surface, and what became of its first start."""
+
+    minimum: Minimum
+    n_first: Ints  # evaluations of the search from the first start
+    beaten: NDArray[np.bool_]  # whether another start led lower
+
+
 class Effort(NamedTuple):
     """How long to search from one start, and for what improvement it is worth going on."""
 
@@ -42,14 +50,16 @@ def best_of_starts(
     width: Floats,
     close: Floats,
     max_evaluations: int,
-) -> Minimum:
+    trusted: bool = False,
+) -> Best:
     """Search from the first start of every surface, and from others where need be.
 
     Most surfaces that a model can reproduce are reproduced from their first start, and no
     other can do better. Of the rest, those whose next starts all end where the first did
-    have one valley. The others hold a race of all their starts. Its winner may have a part of
-    the model switched off, too far from where that part would help for any slope to tell:
-    another race is held from there, with the part brought back.
+    have one valley; or, if the first start has reasons of its own to be trusted, those whose
+    next starts all end no lower. The others hold a race of all their starts. Its winner may
+    have a part of the model switched off, too far from where that part would help for any
+    slope to tell: another race is held from there, with the part brought back.
 
     Parameters
     ----------
@@ -65,26 +75,37 @@ def best_of_starts(
         Costs at which a surface counts as reproduced.
     max_evaluations : int
         Evaluations allowed for one start.
+    trusted : bool, default=False
+        Whether the first start comes from one who knows: that others end higher says nothing.
 
     Returns
     -------
-    minimum : Minimum
-        One row for each surface, to the few digits that a comparison takes; evaluations are
-        summed over its starts.
+    best : Best
+        Its minimum has one row for each surface, to the few digits that a comparison takes;
+        evaluations are summed over the starts.
     """
     rows = np.arange(len(starts))
     best = local(starts[:, 0], rows, Effort(max_evaluations, _COMPARED))
+    n_first, first_cost = best.n_evaluations.copy(), best.cost.copy()
     search = _Search(local, best, close, max_evaluations)
     rows = rows[search.unsettled(rows)]
-    if not rows.size:
-        return best
+    if rows.size:
+        _search_others(search, starts, spares, width, rows, trusted)
+    return Best(best, n_first, best.cost < (1 - _SAME) * first_cost)
 
+
+def _search_others(
+    search: _Search, starts: Floats, spares: Floats, width: Floats, rows: Ints, trusted: bool
+) -> None:
+    """Search from other starts than the first, for the surfaces named."""
+    best = search.best
     # As many starts as there are parameters tell whether there are several valleys.
     n_heat = max(starts.shape[2], _LEAST_HEAT)
     costs, ends = best.cost[rows, None], best.z[rows, None]
     heat = search(starts[rows, 1:n_heat], rows, _HEAT)
     with np.errstate(invalid="ignore"):
-        same = np.abs(heat.cost - costs) <= _SAME * np.minimum(heat.cost, costs)
+        above = costs - heat.cost
+        same = (above if trusted else np.abs(above)) <= _SAME * np.minimum(heat.cost, costs)
     several = ~same.all(axis=1) & search.unsettled(rows)
     rows = rows[several]
     racing = ends[several], heat.z[several], starts[rows, n_heat:]
@@ -93,7 +114,6 @@ def best_of_starts(
     unfelt = _unfelt(best, width)
     rows = rows[unfelt[rows].any(axis=1)]
     search.race(np.where(unfelt[rows, None], spares, best.z[rows, None]), rows)
-    return best
 
 
 class _Search:

@@ -67,7 +67,8 @@ class ParameterSpace:
         box = np.array([_bounds(parameter, bounds) for parameter in parameters])[self.free]
         free = [parameters[j] for j in self.free]
         self.logarithmic = np.array([p.scale == "log" for p in free]) & (box[:, 0] > 0)
-        self.low, self.high = self._scaled(box.T)
+        self.box = box.T
+        self.low, self.high = self._scaled(self.box)
         market = np.array([p.market_range for p in free])
         market = np.clip(market, box[:, :1], box[:, 1:])
         self.market_low, self.market_high = self._scaled(market.T)
@@ -82,7 +83,9 @@ class ParameterSpace:
 
     def coordinates(self, params: Floats) -> Floats:
         """Coordinates (n, q) of parameter sets (n, p), moved into the box."""
-        return np.clip(self._scaled(params[:, self.free]), self.low, self.high)
+        # Moved there twice: what is not positive has no logarithm, and that of a bound may be off
+        # by its last digit.
+        return np.clip(self._scaled(np.clip(params[:, self.free], *self.box)), self.low, self.high)
 
     def parameters(self, z: Floats) -> Floats:
         """Parameter sets (n, p) at coordinates (n, q)."""

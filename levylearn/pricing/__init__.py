@@ -7,6 +7,7 @@ from levylearn.pricing._cos import COSPricer
 from levylearn.pricing._greeks import GreeksTransformer
 from levylearn.pricing._monte_carlo import MonteCarloPricer
 from levylearn.pricing._pide import PIDEPricer
+from levylearn.pricing._surrogate import SurrogatePricer
 
 __all__ = [
     "COSPricer",
@@ -15,5 +16,6 @@ __all__ = [
     "GreeksTransformer",
     "MonteCarloPricer",
     "PIDEPricer",
+    "SurrogatePricer",
     "convergence_study",
 ]

@@ -110,8 +110,41 @@ def test_start_given(surfaces):
     at_truth = calibrator.calibrate(surfaces, initial=TRUTH["variance_gamma"])
     assert_array_equal(at_truth.n_evaluations, 1)
     assert_array_equal(at_truth.status, CalibrationStatus.EXACT)
+    assert_array_equal(at_truth.n_refinements, 1)
     nearby = calibrator.calibrate(surfaces, initial=TRUTH["variance_gamma"] * 1.1)
     assert_allclose(nearby.parameters, TRUTH["variance_gamma"], rtol=1e-6)
+    assert not nearby.fallback.any()
+
+
+def test_start_given_that_is_none(surfaces):
+    calibrator = calibrator_of("variance_gamma").fit(surfaces)
+    initial = TRUTH["variance_gamma"].copy()
+    initial[0], initial[1, 0] = np.nan, -np.inf
+    result = calibrator.calibrate(surfaces, initial=initial)
+    assert_allclose(result.parameters, TRUTH["variance_gamma"], rtol=1e-6)
+    assert_array_equal(result.fallback, [True, False, False])
+    alone = calibrator_of("variance_gamma", n_starts=1).fit(surfaces)
+    with pytest.warns(CalibrationWarning, match="row 0"):
+        result = alone.calibrate(surfaces, initial=initial)
+    for values in (result.parameters, result.standard_error):
+        assert_array_equal(np.isnan(values).all(axis=1), [True, False, False])
+
+
+def test_start_given_leads_to_the_same_interval(surfaces):
+    noisy = surfaces + np.random.default_rng(0).normal(0, 0.02, surfaces.shape)
+    calibrator = calibrator_of("variance_gamma").fit(noisy)
+    initial = TRUTH["variance_gamma"]
+    expected = calibrator.predict_interval(noisy, 0.9)
+    assert_allclose(calibrator.predict_interval(noisy, 0.9, initial), expected, rtol=1e-4)
+    expected = calibrator.calibrate(noisy, initial).parameters
+    assert_array_equal(calibrator.predict(noisy, initial), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3), (3,)])
+def test_start_of_another_shape_is_refused(surfaces, shape):
+    calibrator = calibrator_of("variance_gamma").fit(surfaces)
+    with pytest.raises(ValueError, match=r"initial must be of shape \(3, 3\); got \("):
+        calibrator.predict(surfaces, initial=np.ones(shape))
 
 
 def test_parameters_of_one_column_come_back_as_they_went_in():
@@ -405,3 +438,31 @@ def test_best_known_fit(model):
         low, high = bounds.get(name, (-np.inf, np.inf))
         assert low * (1 - 1e-9) <= value or low - 1e-9 <= value
         assert value <= high + 1e-9
+
+
+def test_errors_relative_to_the_model():
+    """With errors of 5 % of the price it is unbiased, where those over the quotes are not.
+
+    The fixed point is the quasi-likelihood estimate: residuals over squared prices of the fit
+    are orthogonal to its derivatives.
+    """
+    params = np.tile([0.25, 0.4, -0.2], (200, 1))
+    grid = OptionGrid(np.linspace(80, 120, 9), [0.25, 0.5, 1.0, 2.0])
+    pricer = ContourPricer("variance_gamma", grid)
+    clean = pricer.fit(params).transform(params)
+    X = clean * (1 + 0.05 * np.random.default_rng(0).standard_normal(clean.shape))
+    to_model = LeastSquaresCalibrator(pricer, "relative_to_model").fit(X)
+    fit = to_model.calibrate(X)
+    found = fit.parameters
+    surfaces, slopes = pricer.evaluate(found, gradient=True)
+    scores = np.einsum("nm,npm->np", (X - surfaces) / surfaces**2, slopes)
+    size = np.einsum("nm,npm->np", np.abs(X - surfaces) / surfaces**2, np.abs(slopes))
+    assert np.abs(scores / size).max() < 1e-6
+    over_quotes = LeastSquaresCalibrator(pricer, "relative_price").fit(X).predict(X)
+    error = found[:, 0].std() / np.sqrt(len(X))
+    assert abs(found[:, 0].mean() - 0.25) < 4 * error
+    assert abs(over_quotes[:, 0].mean() - 0.25) > 8 * error
+    intervals = to_model.predict_interval(X)
+    covered = ((intervals[..., 0] <= params) & (params <= intervals[..., 1])).mean(axis=0)
+    assert (covered > 0.9).all()
+    assert (covered < 0.99).all()

@@ -35,11 +35,14 @@ class Landscape:
         triangle = np.multiply.outer(steepness(basin, problems), np.ones((1, 1)))
         return Minimum(z, np.where(np.isnan(cost), np.inf, cost), triangle, status, evaluations)
 
-    def search(self, n_starts=N_STARTS, width=1.0, spares=(0,), close=0.0):
+    def search(self, **options):
+        return self.best(**options).minimum
+
+    def best(self, n_starts=N_STARTS, width=1.0, spares=(0,), close=0.0, trusted=False):
         starts = np.tile(STARTS[:n_starts, None].astype(float), (len(self.costs), 1, 1))
         spares = np.reshape(spares, (-1, 1)).astype(float)
         close = np.full(len(self.costs), close)
-        return best_of_starts(self, starts, spares, np.array([width]), close, BUDGET)
+        return best_of_starts(self, starts, spares, np.array([width]), close, BUDGET, trusted)
 
 
 def steepness(basin, problems):
@@ -122,6 +125,31 @@ def test_starts_that_agree_end_the_search():
     assert_array_equal(np.unique(searched[1]), STARTS)
 
 
+def starts_of(landscape, row):
+    """All starts that one surface was searched from."""
+    return np.unique(np.concatenate([s[p == row] for s, p, _ in landscape.calls]))
+
+
+def test_first_start_that_is_trusted_is_replaced_by_a_lower_one_only():
+    none = surface(np.nan, others=np.nan, s7=1.0)
+    landscape = Landscape([surface(2.0, s8=1.0), surface(2.0, s1=1.5, s8=1.0), none])
+    best = landscape.best(trusted=True)
+    assert_ends(best.minimum, landscape, [0, 8, 7])
+    assert_array_equal(starts_of(landscape, 0), [0, 1, 2])
+    for row in (1, 2):
+        assert_array_equal(starts_of(landscape, row), STARTS)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_became_of_the_first_start_is_told(trusted):
+    costs = [surface(0.0), surface(2.0), surface(2.0, s1=1.9995), surface(2.0, s1=1.0)]
+    landscape = Landscape([*costs, surface(np.nan, s1=1.0), surface(np.nan, others=np.nan)])
+    best = landscape.best(trusted=trusted)
+    assert_array_equal(best.beaten, [False, False, False, True, True, False])
+    assert_array_equal(best.n_first, [1, 2, 3, 1, 2, 3])
+    assert (best.n_first[1:] < best.minimum.n_evaluations[1:]).all()
+
+
 class Descents:
     """A way down from each start of one surface: its cost after each search."""
 
@@ -142,9 +170,8 @@ class Descents:
 
     def search(self):
         starts = np.array([[[i, 0.0] for i in range(len(self.ways))]])
-        return best_of_starts(
-            self, starts, np.zeros((1, 2)), np.ones(2), np.zeros(1), max_evaluations=BUDGET
-        )
+        width, close = np.ones(2), np.zeros(1)
+        return best_of_starts(self, starts, np.zeros((1, 2)), width, close, BUDGET).minimum
 
 
 def test_who_descends_fast_stays_in_the_race():
