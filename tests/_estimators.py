@@ -16,13 +16,17 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
 from levylearn.calibration import (
+    CNNCalibrator,
     ConformalCalibrator,
     EnsembleCalibrator,
     GradientBoostingCalibrator,
     HybridCalibrator,
     LBFGSCalibrator,
     LeastSquaresCalibrator,
+    MLPCalibrator,
+    ResNetCalibrator,
     SurfaceRegressor,
+    TransformerCalibrator,
 )
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
@@ -241,7 +245,12 @@ CALIBRATORS = [
 # They learn from examples and have no pricer.
 _BOOSTING = GradientBoostingCalibrator(n_estimators=60, max_depth=3, random_state=0)
 _TREES = ExtraTreesRegressor(10, random_state=0)
+_BRIEF = {"learning_rate": 0.02, "max_epochs": 10, "random_state": 0}
 AMORTISED = [
+    MLPCalibrator(hidden_layer_sizes=(16,), **_BRIEF),
+    ResNetCalibrator(width=16, n_blocks=1, **_BRIEF),
+    CNNCalibrator(channels=(4,), **_BRIEF),
+    TransformerCalibrator(width=8, n_heads=2, n_queries=4, n_layers=1, **_BRIEF),
     _BOOSTING,
     EnsembleCalibrator([("ridge", Ridge()), ("trees", _TREES)], random_state=0),
     EnsembleCalibrator([("boosting", _BOOSTING)], "weighted", n_copies=2, random_state=0),

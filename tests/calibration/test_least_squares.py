@@ -446,7 +446,7 @@ def test_errors_relative_to_the_model():
     The fixed point is the quasi-likelihood estimate: residuals over squared prices of the fit
     are orthogonal to its derivatives.
     """
-    params = np.tile([0.25, 0.4, -0.2], (200, 1))
+    params = np.tile([0.25, 0.4, -0.2], (1000, 1))
     grid = OptionGrid(np.linspace(80, 120, 9), [0.25, 0.5, 1.0, 2.0])
     pricer = ContourPricer("variance_gamma", grid)
     clean = pricer.fit(params).transform(params)
@@ -457,11 +457,12 @@ def test_errors_relative_to_the_model():
     surfaces, slopes = pricer.evaluate(found, gradient=True)
     scores = np.einsum("nm,npm->np", (X - surfaces) / surfaces**2, slopes)
     size = np.einsum("nm,npm->np", np.abs(X - surfaces) / surfaces**2, np.abs(slopes))
-    assert np.abs(scores / size).max() < 1e-6
+    # Five times a thirtieth of what the first weights leave, some surfaces more slowly.
+    assert np.abs(scores / size).max() < 1e-5
     over_quotes = LeastSquaresCalibrator(pricer, "relative_price").fit(X).predict(X)
     error = found[:, 0].std() / np.sqrt(len(X))
     assert abs(found[:, 0].mean() - 0.25) < 4 * error
-    assert abs(over_quotes[:, 0].mean() - 0.25) > 8 * error
+    assert abs(over_quotes[:, 0].mean() - 0.25) > 6 * error
     intervals = to_model.predict_interval(X)
     covered = ((intervals[..., 0] <= params) & (params <= intervals[..., 1])).mean(axis=0)
     assert (covered > 0.9).all()
