@@ -46,12 +46,13 @@ _BLIND, _PART = 1e-12, 1e-6
 
 
 class _Fits(NamedTuple):
-    """The minimum found for each surface, how, and how many of its quotes count."""
+    """The minimum found for each surface, how, how many quotes count, and the cost of rounding."""
 
     minimum: Minimum
     n_first: NDArray[np.intp]
     beaten: NDArray[np.bool_]
     n_quotes: NDArray[np.intp]
+    rounding: Floats
 
 
 class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -219,7 +220,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a surface could not be calibrated.
         """
         X = self._surfaces(X)
-        minimum, n_first, beaten, n_quotes = self._calibrate(X, initial)
+        fits = self._calibrate(X, initial)
+        minimum = fits.minimum
         params = self._parameters(minimum)
         _warn(minimum.status)
         found = np.isfinite(params).all(axis=1)
@@ -227,7 +229,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if found.any():
             surfaces[found] = self.pricer_.evaluate(params[found])[0]
         at_bound = self._at_bound(minimum)
-        covariance = self._spread(minimum, n_quotes, at_bound)[0]
+        covariance = self._spread(fits, at_bound)[0]
         status = [CalibrationStatus(code) for code in minimum.status]
         return Bunch(
             parameters=params,
@@ -240,8 +242,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             converged=np.array([code.success for code in status]),
             message=[code.message for code in status],
             n_evaluations=minimum.n_evaluations,
-            n_refinements=n_first,
-            fallback=beaten,
+            n_refinements=fits.n_first,
+            fallback=fits.beaten,
             surfaces=surfaces,
         )
 
@@ -274,10 +276,10 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1.
         """
-        minimum, _, _, n_quotes = self._calibrate(self._surfaces(X), initial)
-        _warn(minimum.status)
-        _, deviation, freedom = self._spread(minimum, n_quotes, self._at_bound(minimum))
-        return self._space.intervals(minimum.z, deviation, freedom, coverage)
+        fits = self._calibrate(self._surfaces(X), initial)
+        _warn(fits.minimum.status)
+        _, deviation, freedom = self._spread(fits, self._at_bound(fits.minimum))
+        return self._space.intervals(fits.minimum.z, deviation, freedom, coverage)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -369,7 +371,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 whole[unfinished] = part
         if self.loss in _FIRST:
             best = self._reweighted(X, best, rows)
-        return _scattered(Best(best, n_first, beaten), rows, n_quotes)
+        return _scattered(Best(best, n_first, beaten), rows, n_quotes, problem.exact)
 
     def _in_volatility(
         self, X: Floats, best: Minimum, rows: NDArray[np.intp]
@@ -423,16 +425,19 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         return at_bound
 
-    def _spread(
-        self, minimum: Minimum, n_quotes: NDArray[np.intp], at_bound: NDArray[np.bool_]
-    ) -> tuple[Floats, Floats, Floats]:
+    def _spread(self, fits: _Fits, at_bound: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
         """Covariance of the parameters, deviation of the coordinates, degrees of freedom."""
-        space = self._space
+        space, minimum = self._space, fits.minimum
         held = at_bound[:, space.free]
-        freedom = n_quotes - (~held).sum(axis=1)
+        freedom = fits.n_quotes - (~held).sum(axis=1)
         inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
         known = (freedom > 0) & np.isfinite(minimum.cost)
-        variance = np.where(known, minimum.cost / np.maximum(freedom, 1), np.nan)
+        variance = minimum.cost / np.maximum(freedom, 1)
+        # What is left of a surface that is reproduced is no noise of independent errors: it may
+        # all lie in one direction, and is not less than rounding.
+        reproduced = minimum.status <= CalibrationStatus.CLOSE
+        variance = np.where(reproduced, np.maximum(minimum.cost, fits.rounding), variance)
+        variance = np.where(known, variance, np.nan)
         within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
         deviation = np.sqrt(np.einsum("npp->np", within))
         slopes = space.slopes(space.parameters(minimum.z))
@@ -494,7 +499,9 @@ def _per_quote(name: str, values: Any, n_quotes: int, positive: bool) -> Floats 
     return array
 
 
-def _scattered(best: Best, rows: NDArray[np.intp], n_quotes: NDArray[np.intp]) -> _Fits:
+def _scattered(
+    best: Best, rows: NDArray[np.intp], n_quotes: NDArray[np.intp], rounding: Floats
+) -> _Fits:
     """Fits of all surfaces, from those of the surfaces that could be searched for."""
     n, minimum = len(n_quotes), best.minimum
     full = Minimum(
@@ -508,7 +515,7 @@ def _scattered(best: Best, rows: NDArray[np.intp], n_quotes: NDArray[np.intp]) -
     parts = (*minimum, best.n_first, best.beaten)
     for whole, part in zip((*full, n_first, beaten), parts, strict=True):
         whole[rows] = part
-    return _Fits(full, n_first, beaten, n_quotes)
+    return _Fits(full, n_first, beaten, n_quotes, rounding)
 
 
 def _root_mean_square(errors: Floats) -> Floats:

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom
 
 from levylearn.calibration import CalibrationStatus, LeastSquaresCalibrator
-from levylearn.datasets import load_sp500_2002
+from levylearn.datasets import load_sp500_2002, make_surfaces
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.models import get_model
@@ -467,3 +467,16 @@ def test_errors_relative_to_the_model():
     covered = ((intervals[..., 0] <= params) & (params <= intervals[..., 1])).mean(axis=0)
     assert (covered > 0.9).all()
     assert (covered < 0.99).all()
+
+
+@pytest.mark.parametrize("loss", ["price", "implied_vol"])
+def test_intervals_of_clean_surfaces(loss):
+    """Where nothing but rounding is left, intervals are tiny, and contain the truth."""
+    grid = OptionGrid(np.linspace(80, 120, 9), [0.25, 0.5, 1.0, 2.0])
+    X, params = make_surfaces("heston", grid, n_samples=100, random_state=0)
+    pricer = ContourPricer("heston", grid)
+    intervals = LeastSquaresCalibrator(pricer, loss).fit(X).predict_interval(X)
+    covered = (intervals[..., 0] <= params) & (params <= intervals[..., 1])
+    assert covered.mean() > 0.97
+    width = (intervals[..., 1] - intervals[..., 0]) / np.abs(params)
+    assert np.median(width) < 1e-8
