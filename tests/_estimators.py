@@ -252,6 +252,7 @@ AMORTISED = [
     CNNCalibrator(channels=(4,), **_BRIEF),
     TransformerCalibrator(width=8, n_heads=2, n_queries=4, n_layers=1, **_BRIEF),
     _BOOSTING,
+    clone(_BOOSTING).set_params(interval_method="quantile"),
     EnsembleCalibrator([("ridge", Ridge()), ("trees", _TREES)], random_state=0),
     EnsembleCalibrator([("boosting", _BOOSTING)], "weighted", n_copies=2, random_state=0),
     EnsembleCalibrator([("ridge", Ridge(30.0)), ("trees", _TREES)], "stacking", random_state=0),

@@ -65,7 +65,7 @@ class CNNCalibrator(NeuralCalibrator):
 
     Attributes
     ----------
-    history_ : dict of str to ndarray of shape (n_epochs_,)
+    history_ : dict of str to ndarray
         Of every epoch ``train_loss`` and ``valid_loss``, its last ``learning_rate``, and how many
         ``seconds`` it took.
     n_epochs_ : int

@@ -28,8 +28,8 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     ----------
     pricer : pricer
         The forward map, as :class:`levylearn.pricing.ContourPricer`.
-    loss : {"price", "relative_price", "relative_to_model", "vega_price", "implied_vol"}, \
-            default="price"
+    loss : str, default="price"
+        One of "price", "relative_price", "relative_to_model", "vega_price", "implied_vol".
         What the residuals are differences of: prices in the unit of the pricer's output,
         prices over the quotes, prices over those of the fit, prices over Black's vega at the
         quotes, or implied volatilities. Errors that are a fraction of the price want

@@ -40,8 +40,8 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
     ----------
     model : str or CharacteristicModel
         Name of a registered model, or a model.
-    loss : {"implied_vol", "vega_price", "price", "relative_price", "relative_to_model"}, \
-            default="implied_vol"
+    loss : str, default="implied_vol"
+        One of "implied_vol", "vega_price", "price", "relative_price", "relative_to_model".
         What is squared and summed: differences of implied volatilities, of prices over the
         vega of the quote, of prices, or of prices over the quote.
     bounds : dict of str to (float, float), default=None

@@ -178,3 +178,54 @@ def test_without_xgboost(fitted):
     )
     said = "GradientBoostingCalibrator requires xgboost: pip install 'levylearn[boosting]'."
     assert run.stdout.decode().splitlines() == [said, said]
+
+
+# -- intervals from quantile trees ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_quantiles():
+    """Errors that are twenty times as large at one end as at the other, and its intervals."""
+    rng = np.random.default_rng(0)
+    X = rng.random((6000, 2))
+    y = X[:, :1] + (0.05 + X[:, 1:]) * rng.standard_normal((6000, 2))
+    model = GradientBoostingCalibrator(**FAST, interval_method="quantile", validation_fraction=0.3)
+    return model.fit(X[:4000], y[:4000]), X[4000:], y[4000:]
+
+
+@ignoring_extrapolation
+@pytest.mark.parametrize("coverage", [0.5, 0.9, 0.99])
+def test_quantile_intervals_cover(with_quantiles, coverage):
+    model, X, y = with_quantiles
+    intervals = model.predict_interval(X, coverage)
+    covered = (intervals[..., 0] <= y) & (y <= intervals[..., 1])
+    # Of 1200 held out and 2000 asked for; three standard deviations of either.
+    slack = 3 * np.sqrt(coverage * (1 - coverage) * (1 / 1200 + 1 / 2000))
+    assert_allclose(covered.mean(axis=0), coverage, atol=slack + 0.01)
+    jointly = model.predict_interval(X, coverage, joint=True)
+    covered = ((jointly[..., 0] <= y) & (y <= jointly[..., 1])).all(axis=1)
+    assert_allclose(covered.mean(), coverage, atol=slack + 0.01)
+
+
+@ignoring_extrapolation
+def test_quantile_intervals_are_as_wide_as_errors(with_quantiles):
+    """At either end they cover alike, and their widths are those of a normal distribution."""
+    model, X, y = with_quantiles
+    intervals = model.predict_interval(X, 0.9)
+    deviation = 0.05 + X[:, 1]
+    for part in (deviation < 0.3, deviation > 0.8):
+        ends = intervals[part]
+        covered = (ends[..., 0] <= y[part]) & (y[part] <= ends[..., 1])
+        assert_allclose(covered.mean(), 0.9, atol=0.06)
+        width = (ends[..., 1] - ends[..., 0]) / (2 * 1.645 * deviation[part, None])
+        assert_allclose(np.median(width), 1, atol=0.25)
+
+
+@ignoring_extrapolation
+def test_quantile_intervals_contain_the_answer_and_travel(with_quantiles):
+    model, X, _ = with_quantiles
+    intervals, answers = model.predict_interval(X, 0.1), model.predict(X)
+    assert (intervals[..., 0] <= answers).all()
+    assert (answers <= intervals[..., 1]).all()
+    twin = pickle.loads(pickle.dumps(model))
+    assert_array_equal(twin.predict_interval(X, 0.1), intervals)
