@@ -47,7 +47,7 @@ from levylearn.calibration import (
     HybridCalibrator,
     LBFGSCalibrator,
     LeastSquaresCalibrator,
-    ResNetCalibrator,
+    MLPCalibrator,
 )
 from levylearn.datasets import make_surfaces
 from levylearn.exceptions import ExtrapolationWarning
@@ -58,6 +58,7 @@ from levylearn.pricing import ContourPricer
 MODEL, GRID, BOX = "double_heston_jump", DOUBLE_HESTON_GRID, DOUBLE_HESTON_BOX
 PRICER = ContourPricer(MODEL, GRID)
 INPUTS = {"features": SurfaceFeatures(GRID, kind="price"), "prices": FunctionTransformer()}
+WIDTHS = (256, 256, 256)
 TUNING_RATE, TUNING_EPOCHS = 2e-4, 30
 GOOD = 5e-4
 
@@ -118,10 +119,12 @@ def trained(market: Market, n: int, epochs: int) -> dict[str, Any]:
     sample = drawn(market, n, seed=1)
     known: dict[str, Any] = {"constant": DummyRegressor().fit(sample.quotes, sample.params)}
     for name, inputs in INPUTS.items():
-        network = make_pipeline(inputs, ResNetCalibrator(max_epochs=epochs, random_state=0))
+        network = make_pipeline(inputs, MLPCalibrator(WIDTHS, max_epochs=epochs, random_state=0))
         taken = seconds(lambda net=network: net.fit(sample.quotes, sample.params), rounds=1)
         known[name] = network
-        print(f"  ({name}, noise {market.noise:.0%}: trained in {taken / 60:.1f} minutes)")
+        print(
+            f"  ({name}, noise {market.noise:.0%}: trained in {taken / 60:.1f} minutes)", flush=True
+        )
     return known
 
 
