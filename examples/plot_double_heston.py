@@ -178,8 +178,9 @@ plt.show()
 # prices; least squares and the hybrid reproduce exact prices to eight digits. With errors there
 # is nothing left to refine: what least squares gains on the quotes, it gains on their errors,
 # and the network that was trained with errors comes as near to the exact prices. In the other
-# market a few hundred optimiser calibrations are well spent. In the market that a network was
-# trained in they teach it nothing that it does not know.
+# market two hundred optimiser calibrations are well spent. Where a network was trained they are
+# not: those of exact prices teach it nothing new, and those of quotes with errors to fit errors.
+# The benchmark has both.
 #
 # Parameters
 # ----------
