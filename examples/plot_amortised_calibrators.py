@@ -195,7 +195,7 @@ plt.show()
 #
 # A network can also tell least squares where to begin. Does that pay? Here are four models, exact
 # prices and prices with errors of 1 %, and a small network for each. Least squares finds its
-# own starts among some hundred Sobol points, which are priced once. Hatched is what comes of
+# own starts among a few hundred Sobol points, which are priced once. Hatched is what comes of
 # the first start alone, without any other. A valley is missed if another of the four ways
 # found a sum of squares that is lower by 0.1 %, and the surface is not reproduced.
 box = {
@@ -262,8 +262,8 @@ figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center
 plt.show()
 
 # %%
-# In Variance Gamma and in Heston's model there is nothing to gain: with two or three hundred
-# Sobol points to choose from, the first start is as good as the network's. In Bates' model and in
+# In Variance Gamma and in Heston's model there is nothing to gain: with a few hundred Sobol
+# points to choose from, the first start is as good as the network's. In Bates' model and in
 # Double Heston with jumps the network saves about half of the evaluations, and somewhat less of
 # the time. From exact prices its first start misses fewer valleys; the search from
 # others finds all of them either way. With errors of 1 % the first start alone is not to be
