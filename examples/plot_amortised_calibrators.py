@@ -262,11 +262,11 @@ figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center
 plt.show()
 
 # %%
-# In Variance Gamma and in Heston's model there is nothing to gain: with a few hundred Sobol
-# points to choose from, the first start is as good as the network's. In Bates' model and in
-# Double Heston with jumps the network saves about half of the evaluations, and somewhat less of
-# the time. From exact prices its first start misses fewer valleys; the search from
-# others finds all of them either way. With errors of 1 % the first start alone is not to be
-# trusted, whoever chose it: it misses a valley here and there, or in Double Heston four in ten.
-# Bars of sixteen surfaces say no more than that; there are two hundred in the table of
-# :doc:`/user_guide/hybrid`.
+# For Variance Gamma, and for Heston's model as long as prices are exact, there is nothing to gain:
+# with a few hundred Sobol points to choose from, least squares starts as well as the network does.
+# Elsewhere the network saves about half of the evaluations, and somewhat less of the time. From
+# exact prices its first start misses fewer valleys, and a search from others finds all of
+# them either way. With errors of 1 % the first start alone is not to be trusted in the larger
+# models, whoever chose it: in Double Heston with jumps it misses four valleys in ten. The hybrid
+# searches from fewer others than least squares does, and once in a while pays for it. Bars of
+# sixteen surfaces say no more than that; the table of :doc:`/user_guide/hybrid` has two hundred.
