@@ -16,6 +16,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
+from levylearn.calibration._implicit import slopes_of_optima
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
 from levylearn.calibration._search import Best, Effort, best_of_starts
@@ -274,6 +275,44 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         _warn(minimum.status)
         _, deviation, freedom = self._spread(minimum, n_quotes, self._at_bound(minimum))
         return self._space.intervals(minimum.z, deviation, freedom, coverage)
+
+    def jacobian(self, X: ArrayLike, initial: ArrayLike | None = None) -> Floats:
+        """Derivatives of the parameters with respect to the quotes.
+
+        They are those of the optimum, by the implicit function theorem, the curvature of the
+        residuals included: no surface is calibrated again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        initial : array-like of shape (n_samples, n_params), default=None
+            Where to start first, as in :meth:`calibrate`.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_samples, n_params, n_quotes)
+            Zero for parameters that are fixed or held at a bound; NaN for quotes that are
+            missing, and where the quotes do not tell parameters apart.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface could not be calibrated.
+        """
+        X = self._surfaces(X)
+        minimum = self._calibrate(X, initial).minimum
+        _warn(minimum.status)
+        space, found = self._space, minimum.status < CalibrationStatus.NO_QUOTES
+        jacobian = np.full((len(X), len(self.parameter_names_), X.shape[1]), np.nan)
+        if found.any():
+            z, held = minimum.z[found], self._at_bound(minimum)[found][:, space.free]
+            slopes = slopes_of_optima(lambda X: self._problem(X, self.loss), X[found], z, held)
+            scale = space.slopes(space.parameters(z))
+            whole = np.where(np.isnan(X[found])[:, None, :], np.nan, np.zeros(jacobian.shape[1:]))
+            whole[:, space.free] = scale[:, :, None] * slopes
+            jacobian[found] = whole
+        return jacobian
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
