@@ -18,6 +18,7 @@ from levylearn.calibration import (
     LeastSquaresCalibrator,
     SurfaceRegressor,
 )
+from levylearn.inspection import SurfaceNoveltyDetector
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
 from levylearn.preprocessing import (
@@ -231,6 +232,8 @@ CALIBRATORS = [
     LeastSquaresCalibrator(SurrogatePricer(), **_OPTIONS),
     HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
 ]
+
+DETECTORS = [SurfaceNoveltyDetector()]
 
 # What users construct: on market-like data, with a model.
 ON_MARKETS = [

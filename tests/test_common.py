@@ -25,6 +25,7 @@ from tests._estimators import (
     BARE_PRICERS,
     CALIBRATORS,
     CHECKED_ELSEWHERE,
+    DETECTORS,
     GREEKS,
     NOISES,
     ON_MARKETS,
@@ -57,7 +58,7 @@ def public_estimators():
 
 
 def test_no_estimator_is_missing():
-    every = [*PRICERS, *SURROGATES, *GREEKS, *CALIBRATORS, *PREPROCESSING]
+    every = [*PRICERS, *SURROGATES, *GREEKS, *CALIBRATORS, *PREPROCESSING, *DETECTORS]
     checked = {type(estimator) for estimator in every}
     assert public_estimators() == checked | set(CHECKED_ELSEWHERE)
     for estimator, file in CHECKED_ELSEWHERE.items():
@@ -69,6 +70,7 @@ def test_no_estimator_is_missing():
 @parametrize_with_checks(
     [
         *CALIBRATORS,
+        *DETECTORS,
         *SURROGATES,
         *map(AnyWidth, [*PRICERS, *GREEKS, *PARAMETER_TRANSFORMERS]),
         *map(AnySurface, SURFACE_TRANSFORMERS),
@@ -91,7 +93,7 @@ TRANSFORMERS = [
     *map(AnySurface, SURFACE_TRANSFORMERS),
     *SMALL_NOISES,
 ]
-EVERY = [*CALIBRATORS, *TRANSFORMERS]
+EVERY = [*CALIBRATORS, *DETECTORS, *TRANSFORMERS]
 
 
 def name_of(estimator):
@@ -104,7 +106,9 @@ ONE_OF_EACH = {type(pricer): pricer for pricer in PRICERS}.values()
 
 
 @pytest.mark.parametrize(
-    "estimator", [*CALIBRATORS, *ONE_OF_EACH, *SURROGATES, *GREEKS[:1], *PREPROCESSING], ids=name_of
+    "estimator",
+    [*CALIBRATORS, *DETECTORS, *ONE_OF_EACH, *SURROGATES, *GREEKS[:1], *PREPROCESSING],
+    ids=name_of,
 )
 def test_parameters_are_validated(estimator):
     checks.check_param_validation(type(estimator).__name__, estimator)

@@ -11,6 +11,7 @@ _EXTRA_OF = {
     "distributed": "distributed",
     "torch": "neural",
     "skorch": "neural",
+    "SALib": "sensitivity",
 }
 
 
