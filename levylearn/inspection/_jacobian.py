@@ -98,11 +98,11 @@ def jacobian_sensitivity(
     >>> 100 * jacobian_sensitivity(calibrator, X, method="differences").round(4)
     array([[[0.69, 1.44, 1.04]]])
     """
-    X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+    surfaces = _surfaces(X)
     if method == "auto" and hasattr(calibrator, "jacobian"):
-        jacobian: Floats = calibrator.jacobian(X)
+        jacobian: Floats = calibrator.jacobian(surfaces)
         return jacobian
-    return _differences(calibrator.predict, X, step)
+    return _differences(calibrator.predict, surfaces, step)
 
 
 def _differences(predict: Any, X: Floats, step: float) -> Floats:
@@ -123,6 +123,11 @@ def _differences(predict: Any, X: Floats, step: float) -> Floats:
         change = (found[0] - found[1]) / (2 * step * scale[:, :, None])
         jacobian[rows] = np.swapaxes(change, 1, 2)
     return np.where(np.isnan(X)[:, None, :], np.nan, jacobian)
+
+
+def _surfaces(X: ArrayLike) -> Floats:
+    surfaces: Floats = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+    return surfaces
 
 
 def _sets(params: Any) -> Floats:
@@ -208,20 +213,20 @@ def worst_case_errors(
     >>> worst.errors.shape, worst.change.round(2)
     ((1, 10), array([[0.02, 0.27, 0.1 ]]))
     """
-    X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
-    jacobian = jacobian_sensitivity(calibrator, X)
+    surfaces = _surfaces(X)
+    jacobian = jacobian_sensitivity(calibrator, surfaces)
     width = widths_of(calibrator, jacobian.shape[1], model, ranges)
-    relative = np.abs(X)[:, None, :] * jacobian / width[:, None]
+    relative = np.abs(surfaces)[:, None, :] * jacobian / width[:, None]
     lost = np.isnan(relative).all(axis=2).any(axis=1)
     missing = np.isnan(relative).any(axis=1)
     relative = np.where(lost[:, None, None] | missing[:, None, :], 0.0, relative)
     left, strength, right = np.linalg.svd(relative, full_matrices=False)
     # The direction is known but for its sign: the parameter that moves most goes up.
-    top = np.argmax(np.abs(left[:, :, 0]), axis=1)
-    sign = np.sign(left[np.arange(len(X)), top, 0])[:, None]
-    n_quoted = np.maximum((~np.isnan(X)).sum(axis=1), 1)[:, None]
+    top = np.argmax(np.abs(left[:, :, 0]), axis=1)[:, None]
+    sign = np.sign(np.take_along_axis(left[:, :, 0], top, axis=1))
+    n_quoted = np.maximum((~np.isnan(surfaces)).sum(axis=1), 1)[:, None]
     length = size * np.sqrt(n_quoted)
-    errors = sign * length * right[:, 0] * np.abs(X)
+    errors = sign * length * right[:, 0] * np.abs(surfaces)
     change = sign * length * strength[:, :1] * left[:, :, 0]
     usual = size * np.linalg.norm(relative, axis=2)
     for part in (errors, change, usual):

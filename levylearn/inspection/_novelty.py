@@ -80,7 +80,7 @@ class SurfaceNoveltyDetector(OutlierMixin, BaseEstimator):
 
     Examples
     --------
-    A slip in one quote, of two volatility points, among errors of a fifth of one:
+    A slip in one quote, of three volatility points, among errors of a fifth of one:
 
     >>> from levylearn.datasets import make_surfaces
     >>> from levylearn.inspection import SurfaceNoveltyDetector
@@ -93,7 +93,7 @@ class SurfaceNoveltyDetector(OutlierMixin, BaseEstimator):
     ... )
     >>> detector = SurfaceNoveltyDetector().fit(X)
     >>> today = X[:1].copy()
-    >>> today[0, 2] += 0.02
+    >>> today[0, 2] += 0.03
     >>> detector.predict(X[:1]), detector.predict(today)
     (array([1]), array([-1]))
     """

@@ -240,7 +240,8 @@ def _indices(
     import pandas as pd
 
     analyze = import_optional("SALib.analyze.sobol", _CALLER).analyze
-    blocks = np.isfinite(values).reshape(-1, problem["num_vars"] + 2, values.shape[1]).all(axis=1)
+    finite = np.isfinite(values).reshape(-1, problem["num_vars"] + 2, values.shape[1])
+    blocks: NDArray[np.bool_] = np.logical_and.reduce(finite, axis=1)
     _warn_of(~blocks)
     tables = []
     for output, column, kept in zip(outputs, values.T, blocks.T, strict=True):
@@ -255,7 +256,7 @@ def _indices(
 
 
 def _warn_of(lost: NDArray[np.bool_]) -> None:
-    bad = lost.any(axis=1)
+    bad: NDArray[np.bool_] = np.logical_or.reduce(lost, axis=1)
     if bad.any():
         warnings.warn(
             f"{bad.sum()} of {len(bad)} base points are left out for some output, because that is "
