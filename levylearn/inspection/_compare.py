@@ -16,7 +16,8 @@ from sklearn.model_selection import KFold, cross_val_predict
 from levylearn.calibration import SurfaceRegressor, quote_features
 from levylearn.calibration._quotes import Quotes
 from levylearn.calibration._surface_regressor import quote_volatilities
-from levylearn.inspection._robustness import pricer_of, without_sign
+from levylearn.inspection._frames import as_given
+from levylearn.inspection._robustness import errors_of, pricer_of
 from levylearn.metrics import diebold_mariano_test, get_calibration_scorer
 from levylearn.metrics._repricing import PRICER
 from levylearn.models import get_model
@@ -124,26 +125,22 @@ def compare_calibrators(
     """
     import pandas as pd
 
-    surfaces, params = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
     with_pricer = (c for c in calibrators.values() if hasattr(c, "pricer_"))
     pricer = pricer_of(next(with_pricer, None), pricer)
     options: dict[str, Any] = {"pricer": pricer, "nan_policy": "omit"}
     clean = get_calibration_scorer(list(scores or _SCORES), **options)
     rough = get_calibration_scorer(list(_ROBUSTNESS), **options)
-    noisy = None if noise is None else GaussianNoise(noise, random_state=0).fit_transform(surfaces)
+    noisy = None
+    if noise is not None:
+        noisy = as_given(X, GaussianNoise(noise, random_state=0).fit_transform(X))
     rows = {}
     for name, calibrator in calibrators.items():
-        row = without_sign(_scored(clean, calibrator, surfaces, params))
+        row = errors_of(calibrator, X, y, clean)
         if noisy is not None:
-            found = without_sign(_scored(rough, calibrator, noisy, params))
+            found = errors_of(calibrator, noisy, y, rough)
             row.update({f"{score}_noisy": value for score, value in found.items()})
         rows[name] = {**row, "size": len(pickle.dumps(calibrator))}
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def _scored(scorer: Any, calibrator: Any, X: Floats, y: Floats) -> dict[str, float]:
-    scores: dict[str, float] = scorer(calibrator, X, y)
-    return scores
 
 
 @validate_params(

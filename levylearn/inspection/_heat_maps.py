@@ -106,7 +106,7 @@ class JacobianDisplay(_HeatMaps):
     >>> calibrator = LeastSquaresCalibrator(pricer).fit(X)
     >>> display = JacobianDisplay.from_estimator(calibrator, X)
     >>> [panel.get_title() for panel in display.plot().axes_]
-    ['sigma per quote', 'nu per quote', 'theta per quote']
+    ['d sigma / d quote', 'd nu / d quote', 'd theta / d quote']
     """
 
     @classmethod
@@ -146,7 +146,7 @@ class JacobianDisplay(_HeatMaps):
                 f"got {jacobian.shape[1]}."
             )
         names = names_of(estimator, len(jacobian))
-        titles = [f"{name} per quote" for name in names]
+        titles = [f"d {name} / d quote" for name in names]
         return cls(grid, dict(zip(titles, jacobian, strict=True)))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import Bunch, check_array
 
+from levylearn.inspection._frames import as_given
 from levylearn.inspection._ranges import widths_of
 from levylearn.metrics._parameters import PARAMETER_OPTIONS
 from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, validate_params
@@ -100,9 +101,9 @@ def jacobian_sensitivity(
     """
     surfaces = _surfaces(X)
     if method == "auto" and hasattr(calibrator, "jacobian"):
-        jacobian: Floats = calibrator.jacobian(surfaces)
+        jacobian: Floats = calibrator.jacobian(X)
         return jacobian
-    return _differences(calibrator.predict, surfaces, step)
+    return _differences(lambda some: calibrator.predict(as_given(X, some)), surfaces, step)
 
 
 def _differences(predict: Any, X: Floats, step: float) -> Floats:
@@ -214,7 +215,7 @@ def worst_case_errors(
     ((1, 10), array([[0.02, 0.27, 0.1 ]]))
     """
     surfaces = _surfaces(X)
-    jacobian = jacobian_sensitivity(calibrator, surfaces)
+    jacobian = jacobian_sensitivity(calibrator, X)
     width = widths_of(calibrator, jacobian.shape[1], model, ranges)
     relative = np.abs(surfaces)[:, None, :] * jacobian / width[:, None]
     lost = np.isnan(relative).all(axis=2).any(axis=1)

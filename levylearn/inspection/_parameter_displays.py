@@ -146,10 +146,9 @@ class PerturbationDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        shared = {"sharex": True, "sharey": True}
-        self.axes_ = panels(
-            len(self.parameters), ax, figure, "PerturbationDisplay.plot", size=_SMILE, **shared
-        )
+        options: dict[str, Any] = {"n_columns": 3, "sharex": True, "sharey": True}
+        caller = "PerturbationDisplay.plot"
+        self.axes_ = panels(len(self.parameters), ax, figure, caller, size=_SMILE, **options)
         self.figure_ = self.axes_[0].figure
         lines = [("lower", COLOURS[1], "--"), ("higher", COLOURS[0], "-.")]
         order = np.argsort(self.grid.strike, kind="stable")
@@ -359,7 +358,7 @@ class ParameterCoverageDisplay:
             panel.scatter(
                 each[:, j],
                 each[:, i],
-                s=3 if k == 0 else 9,
+                s=3 if k == 0 else 5,
                 color=_colour(k),
                 marker=_MARKERS[k % len(_MARKERS)],
                 linewidths=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from levylearn.exceptions import CalibrationWarning, ExtrapolationWarning
+from levylearn.inspection._frames import as_given
 from levylearn.market import OptionGrid
 from levylearn.metrics import get_calibration_scorer
 from levylearn.metrics._repricing import PRICER, ready
@@ -98,15 +101,15 @@ def robustness_curve(
     ValueError
         If there is no pricer, or a level is out of range.
 
-    Warns
-    -----
-    CalibrationWarning
-        If a surface could not be calibrated.
-
     See Also
     --------
     worst_case_errors : Not random errors, but the worst.
     compare_calibrators : Several calibrators, at one level of noise.
+
+    Notes
+    -----
+    A calibrator's warnings of surfaces without an answer, or far from all that it has learned
+    from, are not passed on: disturbed surfaces are that on purpose, and ``failure_rate`` counts.
 
     Examples
     --------
@@ -141,14 +144,17 @@ def robustness_curve(
     rows = []
     for level in sizes.tolist():
         for repeat, seed in enumerate(seeds if kind != "shift" else seeds[:1]):
-            found = scorer(calibrator, disturb(level, int(seed)), params)
-            assert isinstance(found, dict)
-            rows.append({"kind": kind, "level": level, "repeat": repeat, **without_sign(found)})
+            found = errors_of(calibrator, as_given(X, disturb(level, int(seed))), params, scorer)
+            rows.append({"kind": kind, "level": level, "repeat": repeat, **found})
     return pd.DataFrame(rows)
 
 
-def without_sign(scores: dict[str, float]) -> dict[str, float]:
-    """Scores that are errors with a sign, as errors."""
+def errors_of(calibrator: Any, X: Any, y: Any, scorer: Any) -> dict[str, float]:
+    """Scores of a calibrator, without its warnings; negative errors lose their sign."""
+    with warnings.catch_warnings():
+        for category in (CalibrationWarning, ExtrapolationWarning):
+            warnings.simplefilter("ignore", category)
+        scores = scorer(calibrator, X, y)
     return {
         name.removeprefix("neg_"): -value + 0.0 if name.startswith("neg_") else value
         for name, value in scores.items()

@@ -120,11 +120,19 @@ class SpeedAccuracyDisplay:
         unbeaten = self.unbeaten
         order = np.flatnonzero(unbeaten)[np.argsort(time[unbeaten])]
         self.ax_.step(time[order], error[order], where="post", color="0.6", linewidth=1, zorder=1)
-        for name, x, y, is_best in zip(self.table.index, time, error, unbeaten, strict=True):
+        # Neighbours have their names on different sides.
+        below = np.argsort(np.argsort(time)) % 2 == 1
+        for name, x, y, is_best, is_below in zip(
+            self.table.index, time, error, unbeaten, below, strict=True
+        ):
             colour = COLOURS[1] if is_best else "0.5"
             self.ax_.scatter(x, y, color=colour, s=30, zorder=2)
             self.ax_.annotate(
-                name, (x, y), xytext=(6, 4), textcoords="offset points", fontsize="small"
+                name,
+                (x, y),
+                xytext=(6, -11 if is_below else 4),
+                textcoords="offset points",
+                fontsize="small",
             )
         self.ax_.set(xscale="log", xlabel="time for a surface (ms)")
         self.ax_.set(yscale="log", ylabel=self.error.replace("_", " "))

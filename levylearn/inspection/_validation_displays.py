@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.model_selection import cross_validate
+from sklearn.model_selection import check_cv, cross_validate
 
 from levylearn.inspection._canvas import COLOURS, DASHES, panels
 from levylearn.inspection._drift import distribution_drift
 from levylearn.inspection._ranges import names_of, widths_of
 from levylearn.metrics import parameter_mae
+from levylearn.utils._optional import import_optional
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,20 +126,18 @@ class CrossValidationDisplay:
             estimator if isinstance(estimator, Mapping) else {type(estimator).__name__: estimator}
         )
         # All are to meet the same folds.
-        from sklearn.model_selection import check_cv
-
         folds = list(check_cv(cv).split(X, y, groups))
         results = {
             name: cross_validate(each, X, y, cv=folds, scoring=scoring)
             for name, each in named.items()
         }
         label = getattr(scoring, "scores", scoring)
-        display = cls.from_cv_results(results)
-        if isinstance(label, str):
-            sign = -1.0 if label.startswith("neg_") else 1.0
-            display.scores = {name: sign * values for name, values in display.scores.items()}
-            display.score_name = label.removeprefix("neg_").replace("_", " ")
-        return display
+        if not isinstance(label, str):
+            return cls.from_cv_results(results)
+        named_so = {
+            name: {f"test_{label}": result["test_score"]} for name, result in results.items()
+        }
+        return cls.from_cv_results(named_so, label)
 
     def plot(self, ax: Any = None, *, figure: Any = None) -> CrossValidationDisplay:
         """Draw the boxes.
@@ -175,6 +174,7 @@ class CrossValidationDisplay:
         for place, values in zip(places, known, strict=True):
             self.ax_.scatter(values, np.full(len(values), place), s=16, color=COLOURS[1], zorder=3)
         self.ax_.set_yticks(places, list(self.scores))
+        self.ax_.invert_yaxis()
         self.ax_.set_xlabel(f"{self.score_name}, one point per fold")
         self.ax_.grid(alpha=0.3, axis="x")
         return self
@@ -321,6 +321,11 @@ class WalkForwardDisplay:
         drift.axhline(_SMALL, color="0.5", linewidth=1, linestyle=":", label="small change")
         drift.axhline(_LARGE, color="0.5", linewidth=1, linestyle="--", label="large change")
         drift.set(ylabel="drift (PSI)", xlabel="start of the test window", yscale="log")
+        if time.dtype.kind == "M":
+            dates = import_optional("matplotlib.dates", "WalkForwardDisplay.plot")
+            locator = dates.AutoDateLocator(maxticks=7)
+            drift.xaxis.set_major_locator(locator)
+            drift.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
         for panel in self.axes_:
             panel.grid(alpha=0.3)
             panel.legend(
