@@ -12,9 +12,8 @@ Gamma and Heston's model, by least squares and by a network.
 # ----------------------------
 #
 # Each parameter of Heston's model is moved by a tenth of its market range, down and up. The smile
-# of three months answers to the initial variance first of all; long-run variance
-# :math:`\theta` and mean reversion :math:`\kappa` do little within so short a time, and have much
-# the same effect.
+# of three months answers to the initial variance first of all. Mean reversion :math:`\kappa` does
+# least within so short a time.
 import matplotlib.pyplot as plt
 import numpy as np
 

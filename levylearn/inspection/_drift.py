@@ -19,8 +19,8 @@ __all__ = ["distribution_drift", "stability_index"]
 
 Floats = NDArray[np.float64]
 
-# What each interval is taken to hold besides what it holds, so that none is empty.
-_PRIOR = 0.5
+# As so many values of both samples together are added to each, so that no interval is empty.
+_PRIOR = 1.0
 
 
 @validate_params(
@@ -74,10 +74,11 @@ def distribution_drift(
 
     Notes
     -----
-    An empty interval would make the index infinite: half a value is added to each. A common rule
-    takes a PSI below 0.1 for no change and one above 0.25 for a large one; it was made for samples
-    of thousands. Among n values from the reference itself the index is about
-    ``(n_bins - 1) / n`` on average: a month of days is far above 0.1 by chance alone.
+    An empty interval would make the index infinite: one value is added to either sample, spread
+    as both samples together are. A common rule takes a PSI below 0.1 for no change and one above
+    0.25 for a large one; it was made for samples of thousands. Among some dozens of values or
+    more, n of them, from the reference itself the index is about ``(n_bins - 1) / n`` on average:
+    a month of days is far above 0.1 by chance alone.
 
     The p-value takes values for independent. Surfaces of days that follow each other are not, and
     then it is too small.
@@ -99,7 +100,7 @@ def distribution_drift(
     >>> distribution_drift(reference, new, periods=np.repeat([2001, 2002], 1000)).round(2)
        period column     n   psi    ks  p_value
     0    2001     x0  1000  0.01  0.03     0.38
-    1    2002     x0  1000  0.92  0.40     0.00
+    1    2002     x0  1000  0.93  0.40     0.00
     """
     import pandas as pd
 
@@ -140,9 +141,14 @@ def _compared(reference: Floats, new: Floats, n_bins: int) -> dict[str, Any]:
 def stability_index(reference: Floats, new: Floats, n_bins: int) -> float:
     """Population stability index of values, none of which is NaN."""
     edges = np.unique(np.quantile(reference, np.arange(1, n_bins) / n_bins))
-    shares = []
-    for values in (reference, new):
-        counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) + _PRIOR
-        shares.append(counts / counts.sum())
-    p, q = shares
+    counts = np.array(
+        [
+            np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+            for values in (reference, new)
+        ],
+        dtype=np.float64,
+    )
+    counts = counts[:, counts.any(axis=0)]
+    counts += _PRIOR * counts.sum(axis=0) / counts.sum()
+    p, q = counts / counts.sum(axis=1, keepdims=True)
     return float((q - p) @ np.log(q / p))

@@ -261,5 +261,5 @@ class ResidualsDisplay(_ErrorsDisplay):
 
 
 def _to_three(r2: float) -> str:
-    """Three digits, and no 1.000 for what is less."""
-    return f"{np.floor(r2 * 1000) / 1000:.3f}" if r2 < 1 else f"{r2:.3f}"
+    """Three digits, rounded down: no 1.000 for what is less."""
+    return f"{np.floor(r2 * 1000) / 1000:.3f}"

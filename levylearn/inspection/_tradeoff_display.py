@@ -136,6 +136,6 @@ class SpeedAccuracyDisplay:
             )
         self.ax_.set(xscale="log", xlabel="time for a surface (ms)")
         self.ax_.set(yscale="log", ylabel=self.error.replace("_", " "))
-        self.ax_.margins(x=0.25, y=0.15)  # names need room
+        self.ax_.margins(x=0.3, y=0.15)  # names need room
         self.ax_.grid(alpha=0.3)
         return self
