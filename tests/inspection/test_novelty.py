@@ -106,7 +106,7 @@ def test_alone_as_in_company():
 
 GRID = OptionGrid([80, 90, 100, 110, 120], [0.25, 1.0])
 HESTON = LeastSquaresCalibrator(
-    ContourPricer("heston", GRID, output="implied_vol"), n_candidates=32, n_starts=1
+    ContourPricer("heston", GRID, output="implied_vol"), n_candidates=64, n_starts=2
 )
 
 
