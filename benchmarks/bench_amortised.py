@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from _common import seconds
 from scipy.optimize import differential_evolution
 from scipy.stats import qmc
 from sklearn.base import clone
@@ -92,25 +93,13 @@ def least_squares(data: Data, loss: str = "price") -> LeastSquaresCalibrator:
 
 def amortised() -> dict[str, Any]:
     """Return the calibrators that learn, by name."""
-    networks = {
+    return {
         "MLP": MLPCalibrator(random_state=0),
         "ResNet": ResNetCalibrator(random_state=0),
         "CNN": CNNCalibrator(surface_shape=GRID.shape, random_state=0),
         "Transformer": TransformerCalibrator(GRID, max_epochs=10, random_state=0),
         "boosting": GradientBoostingCalibrator(random_state=0),
     }
-    members = [(name, networks[name]) for name in ("MLP", "ResNet")]
-    return networks | {"ensemble": EnsembleCalibrator(members, method="weighted", random_state=0)}
-
-
-def least_time(run: Callable[[], Any], rounds: int) -> float:
-    """Return the least time of some runs, after one to warm up."""
-    times = []
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
 
 
 def judge(name: str, calibrator: Any, data: Data, few: bool = False) -> None:
@@ -125,8 +114,8 @@ def judge(name: str, calibrator: Any, data: Data, few: bool = False) -> None:
     mape = repricing_mape(*some, pricer=data.pricer, nan_policy="omit")
     intervals = calibrator.predict_interval(X)
     covered = (intervals[..., 0] <= y) & (y <= intervals[..., 1])
-    alone = least_time(lambda: calibrator.predict(X[:1]), 20)
-    batch = least_time(lambda: calibrator.predict(X[:FEW]), 3) / FEW
+    alone = seconds(lambda: [calibrator.predict(row[None]) for row in X[:50]]) / 50
+    batch = seconds(lambda: calibrator.predict(X[:FEW])) / FEW
     print(
         f"{name:14s}"
         + " ".join(f"{value:8.5f}" for value in r2)
@@ -164,6 +153,9 @@ def clean(data: Data) -> None:
     for name, calibrator in amortised().items():
         known[name] = trained(name, calibrator, data)
         judge(name, calibrator, data)
+    members = [(name, FrozenEstimator(known[name])) for name in ("MLP", "ResNet", "CNN")]
+    ensemble = EnsembleCalibrator(members, method="weighted", random_state=0)
+    judge("ensemble", ensemble.fit(data.X, data.y), data)
     optimum = least_squares(data).fit(data.X_test)
     judge("least squares", optimum, data, few=True)
     hybrid = HybridCalibrator(FrozenEstimator(known["MLP"]), least_squares(data))
@@ -186,7 +178,7 @@ def under_noise(data: Data) -> None:
         met = clone(noise).set_params(random_state=1).fit_transform(data.X_test)
         noisy = data._replace(X_test=met)
         judge("MLP", trained(what, OnLogarithms(network), data), noisy)
-        judge("least squares", least_squares(data, "relative_price").fit(met), noisy, few=True)
+        judge("least squares", least_squares(data, "relative_to_model").fit(met), noisy, few=True)
 
 
 class OnLogarithms:

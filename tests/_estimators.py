@@ -8,15 +8,25 @@ scikit-learn's checks reach a pricer and a transformer of surfaces with matrices
 import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.linear_model import LinearRegression
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
 from levylearn.calibration import (
+    CNNCalibrator,
+    ConformalCalibrator,
+    EnsembleCalibrator,
+    GradientBoostingCalibrator,
     HybridCalibrator,
     LBFGSCalibrator,
     LeastSquaresCalibrator,
+    MLPCalibrator,
+    ResNetCalibrator,
     SurfaceRegressor,
+    TransformerCalibrator,
 )
 from levylearn.inspection import SurfaceNoveltyDetector
 from levylearn.market import OptionGrid, black_price
@@ -231,6 +241,23 @@ CALIBRATORS = [
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
     LeastSquaresCalibrator(SurrogatePricer(), **_OPTIONS),
     HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
+]
+
+# They learn from examples and have no pricer.
+_BOOSTING = GradientBoostingCalibrator(n_estimators=60, max_depth=3, random_state=0)
+_TREES = ExtraTreesRegressor(10, random_state=0)
+_BRIEF = {"learning_rate": 0.02, "max_epochs": 10, "random_state": 0}
+AMORTISED = [
+    MLPCalibrator(hidden_layer_sizes=(16,), **_BRIEF),
+    ResNetCalibrator(width=16, n_blocks=1, **_BRIEF),
+    CNNCalibrator(channels=(4,), **_BRIEF),
+    TransformerCalibrator(width=8, n_heads=2, n_queries=4, n_layers=1, **_BRIEF),
+    _BOOSTING,
+    EnsembleCalibrator([("ridge", Ridge()), ("trees", _TREES)], random_state=0),
+    EnsembleCalibrator([("boosting", _BOOSTING)], "weighted", n_copies=2, random_state=0),
+    EnsembleCalibrator([("ridge", Ridge(30.0)), ("trees", _TREES)], "stacking", random_state=0),
+    ConformalCalibrator(make_pipeline(StandardScaler(), Ridge(30.0)), random_state=0),
+    ConformalCalibrator(_BOOSTING, random_state=0),
 ]
 
 DETECTORS = [SurfaceNoveltyDetector()]

@@ -1,6 +1,9 @@
 """Calibrators: estimators from option surfaces to parameters."""
 
+from levylearn.calibration._boosting import GradientBoostingCalibrator
 from levylearn.calibration._cnn import CNNCalibrator
+from levylearn.calibration._conformal import ConformalCalibrator
+from levylearn.calibration._ensemble import EnsembleCalibrator
 from levylearn.calibration._hybrid import HybridCalibrator
 from levylearn.calibration._lbfgs import LBFGSCalibrator
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
@@ -14,6 +17,9 @@ from levylearn.calibration._transformer import TransformerCalibrator
 __all__ = [
     "CNNCalibrator",
     "CalibrationStatus",
+    "ConformalCalibrator",
+    "EnsembleCalibrator",
+    "GradientBoostingCalibrator",
     "HybridCalibrator",
     "LBFGSCalibrator",
     "LeastSquaresCalibrator",

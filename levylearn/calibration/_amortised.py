@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.calibration._card import card_of
@@ -111,7 +111,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         params = self._predicted(self._surfaces(X))
         return params if self._y_ndim == 2 else params[:, 0]
 
-    def predict_interval(self, X: Any, coverage: float = 0.95) -> Floats:
+    def predict_interval(self, X: Any, coverage: float = 0.95, joint: bool = False) -> Floats:
         """Intervals for the parameters of surfaces, from the errors on held-out examples.
 
         Parameters
@@ -121,6 +121,9 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         coverage : float, default=0.95
             Share of the parameters that the intervals are to contain, among surfaces drawn as
             those that were learned from.
+        joint : bool, default=False
+            Whether all parameters of a surface are to be in their intervals at once with that
+            probability, and not each by itself.
 
         Returns
         -------
@@ -140,7 +143,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a surface, or what is predicted for it, is far from all that was learned from.
         """
         X = self._surfaces(X)
-        return self._intervals(X, self._predicted(X), coverage)
+        return self._intervals(X, self._predicted(X), coverage, joint)
 
     def model_card(self) -> str:
         """Tell what was learned, from what, and how well.
@@ -175,6 +178,12 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, reset: bool) -> AmortisedCalibrator:
         """Learn; unless all is reset, on top of what was learned before."""
         X, y = self._examples(X, y, reset=reset)
+        quoted = self._quoted(X)
+        if quoted.sum() < 2:
+            raise ValueError(
+                f"{quoted.sum()} of {len(X)} surfaces in X have quotes; at least 2 are needed."
+            )
+        X, y = X[quoted], y[quoted]
         seed = self._draw_seed()
         learned, held = self._divide(len(X), seed)
         X_held = self._as_met(X[held], seed)
@@ -193,7 +202,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             y,
             reset=reset,
             dtype=np.float64,
-            ensure_all_finite="allow-nan",
+            ensure_all_finite=self._finiteness(),
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=2,
@@ -222,9 +231,14 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _appraise(self, X: Floats, y: Floats, n_learned: int) -> None:
         """Keep what the held-out examples tell about errors."""
-        quoted = self._quoted(X)
-        X, y = X[quoted], y[quoted]
         predicted = self._answers(X)[0]
+        known = np.isfinite(predicted).all(axis=1)
+        if not known.any():
+            raise ValueError(
+                f"None of the {len(X)} surfaces held out could be calibrated: nothing can be said "
+                "about errors."
+            )
+        X, y, predicted = X[known], y[known], predicted[known]
         self._expect_errors(X, y, predicted)
         error = predicted - y
         self.appraisal_ = {
@@ -240,12 +254,17 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Learn from held-out examples what `_intervals` has to know."""
         self._errors = HeldOutErrors(predicted, y)
 
-    def _intervals(self, X: Floats, params: Floats, coverage: float) -> Floats:
-        return self._errors.intervals(params, coverage)
+    def _intervals(self, X: Floats, params: Floats, coverage: float, joint: bool) -> Floats:
+        return self._errors.intervals(params, coverage, joint)
 
     def _surfaces(self, X: Any) -> Floats:
         check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
+        finiteness = self._finiteness()
+        return validate_data(self, X, dtype=np.float64, ensure_all_finite=finiteness, reset=False)
+
+    def _finiteness(self) -> bool | str:
+        """What scikit-learn's validation is to demand of surfaces."""
+        return "allow-nan" if get_tags(self).input_tags.allow_nan else True
 
     def _answers(self, X: Floats) -> tuple[Floats, NDArray[np.bool_]]:
         """Parameters (n, p) of any surfaces, and whether they are far from all that was seen."""
@@ -266,7 +285,7 @@ class AmortisedCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         params, far = self._answers(X)
         _warn_of(
             np.isnan(params).any(axis=1),
-            "surfaces have no quotes",
+            "surfaces could not be calibrated",
             "Their parameters are NaN.",
             CalibrationWarning,
         )

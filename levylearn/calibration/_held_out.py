@@ -26,7 +26,8 @@ class HeldOutErrors:
     Parameters
     ----------
     predicted : ndarray of shape (n, p)
-        Predictions for the examples.
+        Predictions for the examples, which come in random order: their numbers tell the
+        halves apart, and points of a Sobol sequence alternate.
     truth : ndarray of shape (n, p)
         What they should have been.
 
@@ -43,13 +44,20 @@ class HeldOutErrors:
             self._difficulty = None
             self._scores = Scores(errors)
         else:
-            # Every other one: the order in which examples come cannot tell the halves apart.
             self._difficulty = LocalErrors(predicted[::2], errors[::2])
-            self._scores = Scores(errors[1::2] / self._difficulty(predicted[1::2]))
+            scores = errors[1::2] / self._difficulty(predicted[1::2])
+            self._scores = Scores(scores)
+            self._greatest = Scores(scores.max(axis=1, keepdims=True))
 
-    def intervals(self, predicted: Floats, coverage: float) -> Floats:
-        """Intervals (n, p, 2) around predictions (n, p)."""
-        reach = self._scores.quantile(coverage)
+    def intervals(self, predicted: Floats, coverage: float, joint: bool = False) -> Floats:
+        """Intervals (n, p, 2) around predictions (n, p), for each parameter or for all at once."""
+        scores = self._scores
+        if joint and self._difficulty is None:
+            # Errors have no common unit: Bonferroni's bound needs none.
+            coverage = 1 - (1 - checked(coverage)) / predicted.shape[1]
+        elif joint:
+            scores = self._greatest
+        reach = scores.quantile(coverage)
         if self._difficulty is not None:
             reach = reach * self._difficulty(predicted)
         return np.stack([predicted - reach, predicted + reach], axis=2)
@@ -100,8 +108,14 @@ class Scores:
 
         They are infinite where the examples are too few to tell.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
         n = len(self._sorted)
-        rank = int(np.ceil((n + 1) * coverage))
+        # The product is not to cost a rank by its rounding.
+        rank = int(np.ceil((n + 1) * checked(coverage) - 1e-9))
         return self._sorted[rank - 1] if rank <= n else np.full(self._sorted.shape[1], np.inf)
+
+
+def checked(coverage: float) -> float:
+    """Return a probability, or refuse what is none."""
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+    return coverage

@@ -30,7 +30,11 @@ _BLIND = 1e-12
 
 
 def slopes_of_optima(
-    pose: Callable[[Floats], CalibrationProblem], X: Floats, z: Floats, held: NDArray[np.bool_]
+    pose: Callable[[Floats], CalibrationProblem],
+    X: Floats,
+    z: Floats,
+    held: NDArray[np.bool_],
+    relative: Floats | None = None,
 ) -> Floats:
     """Derivatives (n, q, m) of optimal coordinates with respect to the quotes.
 
@@ -44,6 +48,9 @@ def slopes_of_optima(
         Their optima.
     held : ndarray of bool of shape (n, q)
         Which coordinates a bound holds: they do not move.
+    relative : ndarray of shape (n, m), default=None
+        Errors over the model's prices, if these are the unit of residuals and move with the
+        optimum.
 
     Returns
     -------
@@ -64,6 +71,10 @@ def slopes_of_optima(
     told &= size[:, -1] > _BLIND * size[:, 0]
     R[~told] = np.eye(z.shape[1])
     curvature = _curvature(problem, z, residuals, held)
+    if relative is not None:
+        # Of both factors of the gradient the unit is the model's price.
+        twice = 2 * np.nan_to_num(relative)[..., None]
+        curvature -= np.swapaxes(jacobian, 1, 2) @ (twice * jacobian)
     told &= np.isfinite(curvature).all(axis=(1, 2))
     inverse = np.linalg.inv(R)
     bent = np.swapaxes(inverse, 1, 2) @ np.where(told[:, None, None], curvature, 0.0) @ inverse

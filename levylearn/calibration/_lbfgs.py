@@ -36,7 +36,8 @@ class LBFGSCalibrator(OptimisingCalibrator):
     ----------
     pricer : pricer
         The forward map, with its model and its grid.
-    loss : {"price", "relative_price", "vega_price", "implied_vol"}, default="price"
+    loss : {"price", "relative_price", "relative_to_model", "vega_price", "implied_vol"}, \
+            default="price"
         What the residuals are differences of.
     weights : array-like of shape (n_quotes,), default=None
         Weights of the squared residuals.

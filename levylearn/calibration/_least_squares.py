@@ -28,11 +28,14 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     ----------
     pricer : pricer
         The forward map, as :class:`levylearn.pricing.ContourPricer`.
-    loss : {"price", "relative_price", "vega_price", "implied_vol"}, default="price"
+    loss : {"price", "relative_price", "relative_to_model", "vega_price", "implied_vol"}, \
+            default="price"
         What the residuals are differences of: prices in the unit of the pricer's output,
-        prices over the quotes, prices over Black's vega at the quotes, or implied
-        volatilities. With ``"implied_vol"``, quotes without one are left out, and the
-        optimum of ``"vega_price"`` is the start.
+        prices over the quotes, prices over those of the fit, prices over Black's vega at the
+        quotes, or implied volatilities. Errors that are a fraction of the price want
+        ``"relative_to_model"``: divided by a quote, they count for more where it is too low.
+        With ``"implied_vol"``, quotes without one are left out, and the optimum of
+        ``"vega_price"`` is the start.
     weights : array-like of shape (n_quotes,), default=None
         Weights of the squared residuals.
     half_spread : array-like of shape (n_quotes,), default=None

@@ -264,8 +264,11 @@ class NeuralCalibrator(AmortisedCalibrator):
         return torch.stack(each, dim=1).numpy()
 
     def _ready(self, weights: dict[str, Any]) -> Any:
+        import torch
+
         networks = _networks()
-        module = networks.build(self._kind, self._spec).double()
+        with torch.random.fork_rng():  # the first weights are drawn, if only to be replaced
+            module = networks.build(self._kind, self._spec).double()
         return networks.load_weights(module, weights).eval()
 
 

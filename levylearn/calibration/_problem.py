@@ -17,7 +17,7 @@ Ints = NDArray[np.intp]
 # A fit to within this fraction of the surface's size is a fit to within rounding error.
 _NOISE = 1e-13
 
-LOSSES = ("price", "relative_price", "vega_price", "implied_vol")
+LOSSES = ("price", "relative_price", "relative_to_model", "vega_price", "implied_vol")
 
 
 # How far a point may be from where its prices were planned, in widths of the coordinates: on the
@@ -45,6 +45,8 @@ class CalibrationProblem:
     half_spread : ndarray of shape (m,) or None
         Half of the bid-ask spread of each quote, in the unit of the surfaces: residuals are
         measured in it, and are zero inside it.
+    size : ndarray of shape (n, m) or None
+        What relative prices are relative to, if not to the quotes.
     """
 
     def __init__(
@@ -55,12 +57,13 @@ class CalibrationProblem:
         loss: str,
         weights: Floats | None = None,
         half_spread: Floats | None = None,
+        size: Floats | None = None,
     ) -> None:
         self.pricer = pricer
         self.space = space
         self.in_volatility = differs_in_volatility(pricer, loss)
         with np.errstate(divide="ignore", invalid="ignore"):
-            slope, target = _loss_units(pricer, surfaces, loss)
+            slope, target = _loss_units(pricer, surfaces, loss, size)
             scale = np.ones_like(surfaces) if self.in_volatility else slope
             if weights is not None:
                 scale = scale * np.sqrt(weights)
@@ -211,10 +214,12 @@ def vegas(pricer: BasePricer, volatility: Floats) -> Floats:
     return vega if pricer.output == "forward_price" else vega * (grid.discount * grid.forward)
 
 
-def _loss_units(pricer: BasePricer, surfaces: Floats, loss: str) -> tuple[Floats, Floats]:
+def _loss_units(
+    pricer: BasePricer, surfaces: Floats, loss: str, size: Floats | None
+) -> tuple[Floats, Floats]:
     """Units of the loss for one of the surface, and the surfaces that are to be met."""
     if loss == "relative_price":
-        return 1 / surfaces, surfaces
+        return 1 / (surfaces if size is None else size), surfaces
     if loss == "price" or pricer.output == "implied_vol":
         return np.ones_like(surfaces), surfaces
     volatility = volatilities(pricer, surfaces)

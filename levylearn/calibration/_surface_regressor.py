@@ -40,7 +40,8 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
     ----------
     model : str or CharacteristicModel
         Name of a registered model, or a model.
-    loss : {"implied_vol", "vega_price", "price", "relative_price"}, default="implied_vol"
+    loss : {"implied_vol", "vega_price", "price", "relative_price", "relative_to_model"}, \
+            default="implied_vol"
         What is squared and summed: differences of implied volatilities, of prices over the
         vega of the quote, of prices, or of prices over the quote.
     bounds : dict of str to (float, float), default=None
@@ -307,7 +308,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         if self.loss == "price":
             return
         usable, lack = prices > 0, "must be positive"
-        if self.loss != "relative_price":
+        if self.loss not in ("relative_price", "relative_to_model"):
             usable, lack = quote_volatilities(quotes, prices) > 0, "has no implied volatility"
         bad = used[~usable[used]]
         if bad.size:

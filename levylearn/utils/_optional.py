@@ -9,6 +9,7 @@ _EXTRA_OF = {
     "matplotlib": "plot",
     "pyarrow": "parquet",
     "distributed": "distributed",
+    "xgboost": "boosting",
     "torch": "neural",
     "skorch": "neural",
     "SALib": "sensitivity",

@@ -1,6 +1,8 @@
 """The one place where scikit-learn's private names are imported."""
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.ensemble._base import _BaseHeterogeneousEnsemble as BaseHeterogeneousEnsemble
+from sklearn.ensemble._base import _set_random_states as set_random_states
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -13,6 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in as check_feature_na
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 __all__ = [
+    "BaseHeterogeneousEnsemble",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -21,5 +24,6 @@ __all__ = [
     "check_feature_names_in",
     "check_sample_weight",
     "fit_context",
+    "set_random_states",
     "validate_params",
 ]

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom
 
 from levylearn.calibration import CalibrationStatus, LeastSquaresCalibrator
-from levylearn.datasets import load_sp500_2002
+from levylearn.datasets import load_sp500_2002, make_surfaces
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.models import get_model
@@ -438,3 +438,45 @@ def test_best_known_fit(model):
         low, high = bounds.get(name, (-np.inf, np.inf))
         assert low * (1 - 1e-9) <= value or low - 1e-9 <= value
         assert value <= high + 1e-9
+
+
+def test_errors_relative_to_the_model():
+    """With errors of 5 % of the price it is unbiased, where those over the quotes are not.
+
+    The fixed point is the quasi-likelihood estimate: residuals over squared prices of the fit
+    are orthogonal to its derivatives.
+    """
+    params = np.tile([0.25, 0.4, -0.2], (1000, 1))
+    grid = OptionGrid(np.linspace(80, 120, 9), [0.25, 0.5, 1.0, 2.0])
+    pricer = ContourPricer("variance_gamma", grid)
+    clean = pricer.fit(params).transform(params)
+    X = clean * (1 + 0.05 * np.random.default_rng(0).standard_normal(clean.shape))
+    to_model = LeastSquaresCalibrator(pricer, "relative_to_model").fit(X)
+    fit = to_model.calibrate(X)
+    found = fit.parameters
+    surfaces, slopes = pricer.evaluate(found, gradient=True)
+    scores = np.einsum("nm,npm->np", (X - surfaces) / surfaces**2, slopes)
+    size = np.einsum("nm,npm->np", np.abs(X - surfaces) / surfaces**2, np.abs(slopes))
+    # Five times a thirtieth of what the first weights leave, some surfaces more slowly.
+    assert np.abs(scores / size).max() < 1e-5
+    over_quotes = LeastSquaresCalibrator(pricer, "relative_price").fit(X).predict(X)
+    error = found[:, 0].std() / np.sqrt(len(X))
+    assert abs(found[:, 0].mean() - 0.25) < 4 * error
+    assert abs(over_quotes[:, 0].mean() - 0.25) > 6 * error
+    intervals = to_model.predict_interval(X)
+    covered = ((intervals[..., 0] <= params) & (params <= intervals[..., 1])).mean(axis=0)
+    assert (covered > 0.9).all()
+    assert (covered < 0.99).all()
+
+
+@pytest.mark.parametrize("loss", ["price", "implied_vol"])
+def test_intervals_of_clean_surfaces(loss):
+    """Where nothing but rounding is left, intervals are tiny, and contain the truth."""
+    grid = OptionGrid(np.linspace(80, 120, 9), [0.25, 0.5, 1.0, 2.0])
+    X, params = make_surfaces("heston", grid, n_samples=100, random_state=0)
+    pricer = ContourPricer("heston", grid)
+    intervals = LeastSquaresCalibrator(pricer, loss).fit(X).predict_interval(X)
+    covered = (intervals[..., 0] <= params) & (params <= intervals[..., 1])
+    assert covered.mean() > 0.97
+    width = (intervals[..., 1] - intervals[..., 0]) / np.abs(params)
+    assert np.median(width) < 1e-8

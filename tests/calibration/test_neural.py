@@ -326,7 +326,7 @@ def test_a_stranger_is_told():
 def test_a_surface_without_quotes():
     model = clone(SMALL).fit(X, Y)
     both = np.concatenate([X[:1], np.full_like(X[:1], np.nan)])
-    with pytest.warns(CalibrationWarning, match="1 of 2 surfaces have no quotes"):
+    with pytest.warns(CalibrationWarning, match="1 of 2 surfaces could not be calibrated"):
         predicted = model.predict(both)
     assert np.isnan(predicted).all(axis=1).tolist() == [False, True]
 

@@ -26,7 +26,7 @@ PRICER = ContourPricer("variance_gamma", GRID)
 PARAMS = np.array([[0.2, 0.4, -0.2], [0.3, 0.2, -0.1]])
 CLEAN = PRICER.fit(PARAMS).transform(PARAMS)
 NOISY = CLEAN * (1 + 0.01 * np.random.default_rng(0).normal(size=CLEAN.shape))
-LOSSES = ["price", "relative_price", "vega_price", "implied_vol"]
+LOSSES = ["price", "relative_price", "relative_to_model", "vega_price", "implied_vol"]
 
 
 def off(one, other):
