@@ -309,26 +309,12 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X = self._surfaces(X)
         minimum = self._calibrate(X, initial).minimum
         _warn(minimum.status)
-        space, found = self._space, minimum.status < CalibrationStatus.NO_QUOTES
+        held = self._at_bound(minimum)[:, self._space.free]
+        found = np.flatnonzero(minimum.status < CalibrationStatus.NO_QUOTES)
         jacobian = np.full((len(X), len(self.parameter_names_), X.shape[1]), np.nan)
-        if found.any():
-            z, held = minimum.z[found], self._at_bound(minimum)[found][:, space.free]
-            params = space.parameters(z)
-            loss, size, moving = self.loss, None, None
-            if loss in _FIRST:
-                loss, size = _FIRST[loss], self.pricer_.evaluate(params)[0]
-                moving = None if self.half_spread is not None else 1 - X[found] / size
-            slopes = slopes_of_optima(
-                lambda X: self._problem(X, loss, size),
-                X[found],
-                z,
-                held,
-                moving,
-            )
-            scale = space.slopes(params)
-            whole = np.where(np.isnan(X[found])[:, None, :], np.nan, np.zeros(jacobian.shape[1:]))
-            whole[:, space.free] = scale[:, :, None] * slopes
-            jacobian[found] = whole
+        for start in range(0, len(found), _ROWS_AT_ONCE):
+            rows = found[start : start + _ROWS_AT_ONCE]
+            jacobian[rows] = self._slopes(X[rows], minimum.z[rows], held[rows])
         return jacobian
 
     def __sklearn_tags__(self) -> Any:
@@ -456,6 +442,20 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return CalibrationProblem(
             self.pricer_, self._space, X, loss, self._weights, self._half_spread, size
         )
+
+    def _slopes(self, X: Floats, z: Floats, held: NDArray[np.bool_]) -> Floats:
+        """Derivatives (n, p, m) of the parameters at optima z with respect to the quotes."""
+        space = self._space
+        params = space.parameters(z)
+        loss, size, relative = self.loss, None, None
+        if loss in _FIRST:
+            loss, size = _FIRST[loss], self.pricer_.evaluate(params)[0]
+            relative = None if self.half_spread is not None else 1 - X / size
+        slopes = np.where(np.isnan(X)[:, None, :], np.nan, np.zeros((params.shape[1], 1)))
+        slopes[:, space.free] = space.slopes(params)[:, :, None] * slopes_of_optima(
+            lambda X: self._problem(X, loss, size), X, z, held, relative
+        )
+        return slopes
 
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
         n_starts = self.n_starts or self._usual_starts(self._space.size)

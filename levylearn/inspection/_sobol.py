@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from levylearn.exceptions import CalibrationWarning
 from levylearn.inspection._ranges import names_of
-from levylearn.metrics._repricing import ready
+from levylearn.metrics._repricing import PRICER, ready
 from levylearn.utils._optional import import_optional
 from levylearn.utils._sklearn import HasMethods, Interval, validate_params
 
@@ -35,7 +35,7 @@ _COLUMNS = {
 
 @validate_params(
     {
-        "estimator": [HasMethods(["transform"]), HasMethods(["predict"]), callable],
+        "estimator": [*PRICER, HasMethods(["predict"]), callable],
         "ranges": ["array-like", None],
         "n_samples": [Interval(Integral, 2, None, closed="left")],
         "aggregate": ["boolean"],
@@ -163,7 +163,7 @@ def _problem(
     estimator: Any, ranges: ArrayLike | None
 ) -> tuple[dict[str, Any], Callable[[Floats], Any]]:
     """The inputs, as SALib describes them, and what is evaluated."""
-    if hasattr(estimator, "transform"):
+    if _is_pricer(estimator):
         return _of_pricer(estimator, ranges)
     evaluate = estimator.predict if hasattr(estimator, "predict") else estimator
     if ranges is None:
@@ -220,14 +220,13 @@ def _checked(ranges: ArrayLike, n_inputs: int | None) -> Floats:
 def _output_names(estimator: Any, values: Floats) -> list[str]:
     if values.ndim == 1:
         return ["y"]
-    if hasattr(estimator, "transform"):
-        return list(map(str, _quote_names(estimator)))
+    if _is_pricer(estimator):
+        return list(map(str, ready(estimator).get_feature_names_out()))
     return names_of(estimator, values.shape[1])
 
 
-def _quote_names(pricer: Any) -> Any:
-    grid = getattr(pricer, "grid", None)
-    return (pricer if grid is None else grid).get_feature_names_out()
+def _is_pricer(estimator: Any) -> bool:
+    return hasattr(estimator, "admissible")
 
 
 # -- the indices -----------------------------------------------------------------------
