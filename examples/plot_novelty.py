@@ -57,8 +57,8 @@ plt.show()
 
 # %%
 # There is another way to be novel: that the model does not fit. With a calibrator the score is the
-# error of the best fit. What is seen in `fit` is noise of a fifth of a point; surfaces of Variance
-# Gamma are off by more than that, wherever they lie.
+# error of the best fit. The errors that `fit` has seen are a fifth of a point; two thirds of the
+# surfaces of Variance Gamma are further from any that Heston's model has.
 fit = SurfaceNoveltyDetector(
     LeastSquaresCalibrator(ContourPricer("heston", grid, output="implied_vol"), n_starts=2)
 ).fit(seen[:200])

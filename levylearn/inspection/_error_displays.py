@@ -248,7 +248,7 @@ class ResidualsDisplay(_ErrorsDisplay):
         row[0].set_xlabel("normal quantile")
         row[1].axhline(0, **_LINE)
         row[1].scatter(found, errors, **_POINTS)
-        row[2].hist(errors, bins="auto", density=True, color=COLOURS[1], alpha=0.5)
+        row[2].hist(errors, bins="rice", density=True, color=COLOURS[1], alpha=0.5)
         if spread > 0:
             x = np.linspace(errors.min(), errors.max(), 200)
             row[2].plot(x, stats.norm.pdf(x, centre, spread), label="normal", **_LINE)
