@@ -28,6 +28,7 @@ from levylearn.calibration import (
     SurfaceRegressor,
     TransformerCalibrator,
 )
+from levylearn.inspection import SurfaceNoveltyDetector
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
 from levylearn.preprocessing import (
@@ -259,6 +260,8 @@ AMORTISED = [
     ConformalCalibrator(make_pipeline(StandardScaler(), Ridge(30.0)), random_state=0),
     ConformalCalibrator(_BOOSTING, random_state=0),
 ]
+
+DETECTORS = [SurfaceNoveltyDetector()]
 
 # What users construct: on market-like data, with a model.
 ON_MARKETS = [

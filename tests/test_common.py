@@ -28,6 +28,7 @@ from tests._estimators import (
     BARE_PRICERS,
     CALIBRATORS,
     CHECKED_ELSEWHERE,
+    DETECTORS,
     GREEKS,
     MARKET,
     NOISES,
@@ -61,7 +62,8 @@ def public_estimators():
 
 
 def test_no_estimator_is_missing():
-    every = [*PRICERS, *SURROGATES, *GREEKS, *CALIBRATORS, *AMORTISED, *PREPROCESSING]
+    learned = [*CALIBRATORS, *AMORTISED, *DETECTORS]
+    every = [*PRICERS, *SURROGATES, *GREEKS, *learned, *PREPROCESSING]
     checked = {type(estimator) for estimator in every}
     assert public_estimators() == checked | set(CHECKED_ELSEWHERE)
     for estimator, file in CHECKED_ELSEWHERE.items():
@@ -76,6 +78,7 @@ def test_no_estimator_is_missing():
     [
         *CALIBRATORS,
         *AMORTISED,
+        *DETECTORS,
         *SURROGATES,
         *map(AnyWidth, [*PRICERS, *GREEKS, *PARAMETER_TRANSFORMERS]),
         *map(AnySurface, SURFACE_TRANSFORMERS),
@@ -98,7 +101,7 @@ TRANSFORMERS = [
     *map(AnySurface, SURFACE_TRANSFORMERS),
     *SMALL_NOISES,
 ]
-EVERY = [*CALIBRATORS, *AMORTISED, *TRANSFORMERS]
+EVERY = [*CALIBRATORS, *AMORTISED, *DETECTORS, *TRANSFORMERS]
 
 
 def name_of(estimator):
@@ -113,7 +116,15 @@ ONE_OF_EACH = {type(pricer): pricer for pricer in PRICERS}.values()
 
 @pytest.mark.parametrize(
     "estimator",
-    [*CALIBRATORS, *AMORTISED, *ONE_OF_EACH, *SURROGATES, *GREEKS[:1], *PREPROCESSING],
+    [
+        *CALIBRATORS,
+        *AMORTISED,
+        *DETECTORS,
+        *ONE_OF_EACH,
+        *SURROGATES,
+        *GREEKS[:1],
+        *PREPROCESSING,
+    ],
     ids=name_of,
 )
 def test_parameters_are_validated(estimator):

@@ -17,6 +17,7 @@ import levylearn
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = [
+    "SALib",
     "arviz",
     "dask",
     "distributed",

@@ -216,6 +216,21 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
         initial = self._start(X)
         return self.refiner_.predict_interval(X, coverage, initial=initial)
 
+    def jacobian(self, X: ArrayLike) -> Floats:
+        """Derivatives of the parameters with respect to the quotes: the refiner's.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_samples, n_params, n_quotes)
+            As from :meth:`LeastSquaresCalibrator.jacobian`.
+        """
+        return self.refiner_.jacobian(X, initial=self._start(X))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         initial, refiner = get_tags(self.initial), get_tags(self.refiner)

@@ -121,6 +121,35 @@ class NeuralCalibrator(AmortisedCalibrator):
         """
         return self._fit(X, y, reset=not hasattr(self, "history_"))
 
+    def jacobian(self, X: Any) -> Floats:
+        """Derivatives of the parameters with respect to the quotes, through the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_samples, n_params, n_quotes)
+            NaN for quotes that are missing.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface has no quotes.
+        ExtrapolationWarning
+            If a surface, or what is predicted for it, is far from all that was learned from.
+        """
+        X = self._surfaces(X)
+        self._predicted(X)  # the same warnings
+        jacobian = np.full((len(X), len(self.parameter_names_), X.shape[1]), np.nan)
+        quoted = np.flatnonzero(self._quoted(X))
+        for start in range(0, len(quoted), self._rows_at_once):
+            rows = quoted[start : start + self._rows_at_once]
+            jacobian[rows] = self._slopes(X[rows])
+        return jacobian
+
     def __getstate__(self) -> dict[str, Any]:
         # Weights leave as NumPy arrays: no torch is needed to read them, nor any device.
         state = dict(super().__getstate__())
@@ -208,6 +237,31 @@ class NeuralCalibrator(AmortisedCalibrator):
         with torch.inference_mode():
             params = self._module(torch.tensor(inputs)).numpy()
         return self._centre + self._unit * params
+
+    def _slopes(self, X: Floats) -> Floats:
+        """Derivatives (n, p, m) of the parameters of surfaces (n, m), each with a quote."""
+        inputs = self._inputs(X)
+        by_input = self._unit[:, None] * self._network_slopes(inputs)
+        slopes = np.empty((len(X), by_input.shape[1], X.shape[1]))
+        # Inputs are affine in the quotes there are: differences of any size are derivatives.
+        step = np.nanmax(np.abs(X), axis=1)
+        for quote in range(X.shape[1]):
+            moved = X.copy()
+            moved[:, quote] += step
+            change = np.nan_to_num(self._inputs(moved) - inputs) / step[:, None]
+            slopes[:, :, quote] = (by_input @ change[..., None])[..., 0]
+        return np.where(np.isnan(X)[:, None, :], np.nan, slopes)
+
+    def _network_slopes(self, inputs: Floats) -> Floats:
+        """Derivatives (n, p, k) of what the network answers by its inputs (n, k)."""
+        import torch
+
+        at = torch.tensor(inputs, requires_grad=True)
+        with torch.enable_grad():
+            # No row has a part in another's answer: the gradient of a sum is that of each.
+            totals = self._module(at).sum(dim=0)
+            each = [torch.autograd.grad(total, at, retain_graph=True)[0] for total in totals]
+        return torch.stack(each, dim=1).numpy()
 
     def _ready(self, weights: dict[str, Any]) -> Any:
         import torch

@@ -16,6 +16,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
+from levylearn.calibration._implicit import slopes_of_optima
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
 from levylearn.calibration._search import Best, Effort, best_of_starts
@@ -281,6 +282,41 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         _, deviation, freedom = self._spread(fits, self._at_bound(fits.minimum))
         return self._space.intervals(fits.minimum.z, deviation, freedom, coverage)
 
+    def jacobian(self, X: ArrayLike, initial: ArrayLike | None = None) -> Floats:
+        """Derivatives of the parameters with respect to the quotes.
+
+        They are those of the optimum, by the implicit function theorem, the curvature of the
+        residuals included: no surface is calibrated again.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces; NaN where there is no quote.
+        initial : array-like of shape (n_samples, n_params), default=None
+            Where to start first, as in :meth:`calibrate`.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_samples, n_params, n_quotes)
+            Zero for parameters that are fixed or held at a bound; NaN for quotes that are
+            missing, and where the quotes do not tell parameters apart.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface could not be calibrated.
+        """
+        X = self._surfaces(X)
+        minimum = self._calibrate(X, initial).minimum
+        _warn(minimum.status)
+        held = self._at_bound(minimum)[:, self._space.free]
+        found = np.flatnonzero(minimum.status < CalibrationStatus.NO_QUOTES)
+        jacobian = np.full((len(X), len(self.parameter_names_), X.shape[1]), np.nan)
+        for start in range(0, len(found), _ROWS_AT_ONCE):
+            rows = found[start : start + _ROWS_AT_ONCE]
+            jacobian[rows] = self._slopes(X[rows], minimum.z[rows], held[rows])
+        return jacobian
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -406,6 +442,20 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return CalibrationProblem(
             self.pricer_, self._space, X, loss, self._weights, self._half_spread, size
         )
+
+    def _slopes(self, X: Floats, z: Floats, held: NDArray[np.bool_]) -> Floats:
+        """Derivatives (n, p, m) of the parameters at optima z with respect to the quotes."""
+        space = self._space
+        params = space.parameters(z)
+        loss, size, relative = self.loss, None, None
+        if loss in _FIRST:
+            loss, size = _FIRST[loss], self.pricer_.evaluate(params)[0]
+            relative = None if self.half_spread is not None else 1 - X / size
+        slopes = np.where(np.isnan(X)[:, None, :], np.nan, np.zeros((params.shape[1], 1)))
+        slopes[:, space.free] = space.slopes(params)[:, :, None] * slopes_of_optima(
+            lambda X: self._problem(X, loss, size), X, z, held, relative
+        )
+        return slopes
 
     def _starts(self, problem: CalibrationProblem, rows: NDArray[np.intp]) -> Floats:
         n_starts = self.n_starts or self._usual_starts(self._space.size)

@@ -66,6 +66,16 @@ class PrincipalComponents:
         """Surfaces (n, m) with all their components brought to one size, quote by quote."""
         return self.scores(X) @ self.directions.T
 
+    def distances(self, X: Floats) -> Floats:
+        """Squares (n,) of Mahalanobis' distances of surfaces (n, m), by the quotes there are."""
+        scores = self.scores(X)
+        Z = (X - self.centre) / self.unit
+        # Row by row: last digits do not depend on the company.
+        fitted = (scores[:, None, :] * (self.directions * self.deviation)).sum(axis=2)
+        rest = np.where(np.isnan(Z), 0.0, Z - fitted) ** 2
+        square: Floats = (scores**2).sum(axis=1) + rest.sum(axis=1) / self._rest
+        return square
+
     def _decompose(self, covariance: Floats) -> None:
         """Keep the directions that matter, and the variance of what is left."""
         variance, directions = np.linalg.eigh(covariance)

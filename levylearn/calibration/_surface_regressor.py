@@ -309,7 +309,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
             return
         usable, lack = prices > 0, "must be positive"
         if self.loss not in ("relative_price", "relative_to_model"):
-            usable, lack = _volatilities(quotes, prices) > 0, "has no implied volatility"
+            usable, lack = quote_volatilities(quotes, prices) > 0, "has no implied volatility"
         bad = used[~usable[used]]
         if bad.size:
             row = bad[0]
@@ -370,7 +370,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         return pricer.evaluate(params)[0][0]
 
 
-def _volatilities(quotes: Quotes, prices: Floats) -> Floats:
+def quote_volatilities(quotes: Quotes, prices: Floats) -> Floats:
     return implied_volatility(
         prices,
         quotes.forward,

@@ -1,5 +1,41 @@
-"""Pictures of surfaces, and of what models make of them."""
+"""Which quotes matter, what is new about a surface, how calibrators compare, and pictures."""
 
+from levylearn.inspection._compare import compare_calibrators, compare_models
+from levylearn.inspection._drift import distribution_drift
+from levylearn.inspection._error_displays import ParityDisplay, ResidualsDisplay
+from levylearn.inspection._heat_maps import GreeksDisplay, JacobianDisplay
+from levylearn.inspection._jacobian import jacobian_sensitivity, worst_case_errors
+from levylearn.inspection._novelty import SurfaceNoveltyDetector
+from levylearn.inspection._parameter_displays import ParameterCoverageDisplay, PerturbationDisplay
+from levylearn.inspection._robustness import robustness_curve
 from levylearn.inspection._smile import SmileFitDisplay
+from levylearn.inspection._sobol import sobol_sensitivity
+from levylearn.inspection._sobol_display import SobolDisplay
+from levylearn.inspection._surface_display import SurfaceDisplay
+from levylearn.inspection._tradeoff_display import SpeedAccuracyDisplay
+from levylearn.inspection._training_display import TrainingDisplay
+from levylearn.inspection._validation_displays import CrossValidationDisplay, WalkForwardDisplay
 
-__all__ = ["SmileFitDisplay"]
+__all__ = [
+    "CrossValidationDisplay",
+    "GreeksDisplay",
+    "JacobianDisplay",
+    "ParameterCoverageDisplay",
+    "ParityDisplay",
+    "PerturbationDisplay",
+    "ResidualsDisplay",
+    "SmileFitDisplay",
+    "SobolDisplay",
+    "SpeedAccuracyDisplay",
+    "SurfaceDisplay",
+    "SurfaceNoveltyDetector",
+    "TrainingDisplay",
+    "WalkForwardDisplay",
+    "compare_calibrators",
+    "compare_models",
+    "distribution_drift",
+    "jacobian_sensitivity",
+    "robustness_curve",
+    "sobol_sensitivity",
+    "worst_case_errors",
+]

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from levylearn.inspection._canvas import COLOURS, DASHES, maximum_ticks, panels
 from levylearn.market import OptionGrid
 from levylearn.metrics._fit import implied_volatilities
-from levylearn.utils._optional import import_optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SmileFitDisplay"]
+__all__ = ["SmileFitDisplay", "one_surface", "shown_volatilities"]
 
 Floats = NDArray[np.float64]
 
-_MAX_COLUMNS = 4
 _PANEL = (2.5, 2.1)  # inches
-# Dark enough for paper, and told apart by the colour-blind (Okabe and Ito), as the
-# dashes tell them apart in grey.
-_LINES = [("#d55e00", "-"), ("#0072b2", "--"), ("#009e73", "-."), ("#cc79a7", ":")]
 _MARKET: dict[str, Any] = {"marker": "o", "markersize": 4, "color": "#333333", "linestyle": "none"}
 
 
@@ -107,8 +102,8 @@ class SmileFitDisplay:
         named = model if isinstance(model, Mapping) else {"model": model}
         return cls(
             grid,
-            _volatilities(market, grid, unit),
-            {name: _volatilities(surface, grid, unit) for name, surface in named.items()},
+            shown_volatilities(market, grid, unit),
+            {name: shown_volatilities(surface, grid, unit) for name, surface in named.items()},
         )
 
     @classmethod
@@ -137,9 +132,7 @@ class SmileFitDisplay:
         ValueError
             If `X` is not one surface.
         """
-        surface = np.atleast_2d(np.asarray(X, dtype=np.float64))
-        if len(surface) != 1:
-            raise ValueError(f"X must be one surface; got {len(surface)}.")
+        surface = one_surface(X)
         pricer = estimator.pricer_
         model = estimator.calibrate(surface).surfaces[0]
         name = pricer.model_.name if name is None else name
@@ -167,19 +160,14 @@ class SmileFitDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ticker = import_optional("matplotlib.ticker", "SmileFitDisplay.plot")
         slices = self.grid.slices
-        if ax is None:
-            self.axes_ = _panels(len(slices), figure)
-        else:
-            self.axes_ = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()[: len(slices)]
-        if len(self.axes_) < len(slices):
-            raise ValueError(f"ax must be {len(slices)} axes, one per maturity.")
+        shared = {"sharex": True, "sharey": True}
+        self.axes_ = panels(len(slices), ax, figure, "SmileFitDisplay.plot", size=_PANEL, **shared)
         self.figure_ = self.axes_[0].figure
         for panel, (maturity, quotes) in zip(self.axes_, slices, strict=True):
             self._draw(panel, quotes)
             panel.set_title(f"{maturity:.3g} years", fontsize="medium")
-            panel.xaxis.set_major_locator(ticker.MaxNLocator(4))
+            maximum_ticks(panel.xaxis, 4)
         if ax is None:
             self._label()
         return self
@@ -189,13 +177,12 @@ class SmileFitDisplay:
         strike = self.grid.strike[by_strike]
         panel.plot(strike, 100 * self.market[by_strike], label="market", zorder=3, **_MARKET)
         for i, (name, volatility) in enumerate(self.models.items()):
-            colour, dash = _LINES[i % len(_LINES)]
             known = np.isfinite(volatility[by_strike])
             panel.plot(
                 strike[known],
                 100 * volatility[by_strike][known],
-                color=colour,
-                linestyle=dash,
+                color=COLOURS[i % len(COLOURS)],
+                linestyle=DASHES[i % len(DASHES)],
                 linewidth=1.8,
                 marker="_" if known.sum() == 1 else None,  # one point makes no line
                 label=name,
@@ -214,7 +201,16 @@ class SmileFitDisplay:
         )
 
 
-def _volatilities(surface: ArrayLike, grid: OptionGrid, unit: str) -> Floats:
+def one_surface(X: ArrayLike) -> Floats:
+    """A single surface as a matrix of one row."""
+    surface = np.atleast_2d(np.asarray(X, dtype=np.float64))
+    if len(surface) != 1:
+        raise ValueError(f"X must be one surface; got {len(surface)}.")
+    return surface
+
+
+def shown_volatilities(surface: ArrayLike, grid: OptionGrid, unit: str) -> Floats:
+    """Implied volatilities of one surface; NaN where there is nothing to draw."""
     array = np.asarray(surface, dtype=np.float64)
     if array.shape != (grid.n_quotes,):
         raise ValueError(
@@ -224,17 +220,3 @@ def _volatilities(surface: ArrayLike, grid: OptionGrid, unit: str) -> Floats:
     volatility = implied_volatilities(array, grid, unit)
     # A price without time value has a volatility of zero: the smile says nothing there.
     return np.where(volatility > 0, volatility, np.nan)
-
-
-def _panels(n_panels: int, figure: Figure | None) -> NDArray[Any]:
-    n_columns = min(n_panels, _MAX_COLUMNS)
-    n_rows = ceil(n_panels / n_columns)
-    if figure is None:
-        figure = import_optional("matplotlib.pyplot", "SmileFitDisplay.plot").figure()
-    assert figure is not None
-    figure.set_size_inches(_PANEL[0] * n_columns, _PANEL[1] * n_rows + 0.6)
-    figure.set_layout_engine("constrained")
-    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for unused in panels[n_panels:]:
-        unused.remove()
-    return panels[:n_panels]

@@ -12,6 +12,7 @@ _EXTRA_OF = {
     "xgboost": "boosting",
     "torch": "neural",
     "skorch": "neural",
+    "SALib": "sensitivity",
 }
 
 
