@@ -38,6 +38,11 @@ PROBES = np.concatenate(
     [[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]]
 )
 
+# The probes that are half a unit from the next; by which factor a logarithm may grow from one of
+# these to the next, and what may have cancelled before.
+_EVEN = np.flatnonzero(np.diff(PROBES) == 0.5)
+_PLUNGE, _CANCELLED = 4.0, 200.0
+
 # Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
 _SMALL = 2000
 
@@ -105,7 +110,8 @@ def profile(log_size: Floats, log_tolerance: float) -> Profile:
 
     It is negligible below the tolerance. An integrand that was negligible and comes back is
     one whose logarithm turns in the complex plane faster than the probes can see: its line
-    is not to be used, nor is one on which it is alive where the probes were ended (-inf). On
+    is not to be used, nor is one on which it is alive where the probes were ended (-inf), or
+    one down which it plunges: its logarithm may be as large on the other side of zero. On
     the real axis, in the middle of the fan, a characteristic function is bounded; if it
     comes back there (frequent jumps of nearly one size make it periodic) it is alive that far.
     """
@@ -113,7 +119,8 @@ def profile(log_size: Floats, log_tolerance: float) -> Profile:
     returns = (log_size[..., 1:] > log_size[..., :-1] + 1.0) & ~alive[..., :-1]
     unseen = alive[..., :-1] & (log_size[..., 1:] == -np.inf)
     bent = FAN != 0
-    largest = np.where((returns | unseen).any(axis=-1) & bent, np.inf, log_size.max(axis=-1))
+    bad = (returns | unseen).any(axis=-1) | _plunges(log_size)
+    largest = np.where(bad & bent, np.inf, log_size.max(axis=-1))
     # A line vouches for the strip up to it, and its probes may have missed what others have seen.
     for outwards in (largest[..., AXIS:], largest[..., AXIS::-1]):
         np.maximum.accumulate(outwards, axis=-1, out=outwards)
@@ -121,6 +128,18 @@ def profile(log_size: Floats, log_tolerance: float) -> Profile:
     length = PROBES[np.minimum(last_true(alive) + 1, len(PROBES) - 1)]
     # Single precision is plenty for a choice, and halves its cost.
     return Profile(largest.astype(np.float32), length.astype(np.float32))
+
+
+def _plunges(log_size: Floats) -> Any:
+    """Whether the logarithm falls faster than that of any characteristic function that decays.
+
+    Over half a unit of y the square of u grows by a factor of e, and no logarithm faster than
+    that, but for what cancels before. One that does is exponential in u.
+    """
+    before, after = log_size[..., _EVEN], log_size[..., 1:][..., _EVEN]
+    least = np.minimum.accumulate(np.minimum(before, 0.0), axis=-1)
+    plunges = (after < _PLUNGE * least - _CANCELLED) & (after > -np.inf)
+    return np.any(plunges, axis=-1)
 
 
 def choose(profile: Profile, log_tolerance: float) -> tuple[Line, Floats]:

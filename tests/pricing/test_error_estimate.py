@@ -5,7 +5,7 @@ import pytest
 
 from levylearn.market import OptionGrid
 from levylearn.models import get_model, list_models
-from levylearn.pricing import ContourPricer, _contour, _integrator
+from levylearn.pricing import ContourPricer, COSPricer, _contour, _integrator
 from levylearn.testing._common import sample_parameters
 
 GRID = OptionGrid(
@@ -131,3 +131,22 @@ def test_enormous_variance(name, params):
     pricer = ContourPricer(name, grid, "forward_price").fit([params])
     true = abs(pricer.transform([params])[0, 0] - on_the_real_axis(name, params, 1.6))
     assert true < 1e-12  # the brute force itself is no better than 1e-13
+
+
+def test_jumps_of_nearly_one_size():
+    """Off the real axis their characteristic function is the exponential of an exponential.
+
+    On some lines every probe fell where that is tiny, and the nodes between where it is huge.
+    """
+    grid = OptionGrid([80, 100, 120], [0.25, 1.0], rate=0.03)
+    params = np.array(
+        [
+            [0.186, 0.394, 1e-4, 0.66, -0.865, 0.136, -0.2265, 0.00308],
+            [0.04, 2.0, 0.04, 0.4, -0.7, 0.14, -0.2265, 0.003],
+        ]
+    )
+    pricer = ContourPricer("bates", grid).fit(params)
+    np.testing.assert_allclose(
+        pricer.transform(params), COSPricer("bates", grid).fit_transform(params), atol=1e-8
+    )
+    assert pricer.error_estimate(params).max() < 1e-8
