@@ -38,9 +38,9 @@ PROBES = np.concatenate(
     [[0.0], np.arange(1.5, 12, 0.5), [12.0, 13.0, 14.0, 16.0, 20.0, 25.0, 36.0]]
 )
 
-# The probes that are half a unit from the next; by which factor a logarithm may grow from one of
-# these to the next, and what may have cancelled before.
-_EVEN = np.flatnonzero(np.diff(PROBES) == 0.5)
+# The probes that are half a unit apart; by which factor a logarithm may grow from one of these to
+# the next, and what may have cancelled before.
+_EVEN = slice(1, 23)
 _PLUNGE, _CANCELLED = 4.0, 200.0
 
 # Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
@@ -136,9 +136,9 @@ def _plunges(log_size: Floats) -> Any:
     Over half a unit of y the square of u grows by a factor of e, and no logarithm faster than
     that, but for what cancels before. One that does is exponential in u.
     """
-    before, after = log_size[..., _EVEN], log_size[..., 1:][..., _EVEN]
-    least = np.minimum.accumulate(np.minimum(before, 0.0), axis=-1)
-    plunges = (after < _PLUNGE * least - _CANCELLED) & (after > -np.inf)
+    before, after = log_size[..., _EVEN][..., :-1], log_size[..., _EVEN][..., 1:]
+    plunges = after < _PLUNGE * before - _CANCELLED
+    plunges &= after > -np.inf
     return np.any(plunges, axis=-1)
 
 
