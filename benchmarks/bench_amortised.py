@@ -177,7 +177,7 @@ def under_noise(data: Data) -> None:
         )
         met = clone(noise).set_params(random_state=1).fit_transform(data.X_test)
         noisy = data._replace(X_test=met)
-        judge("MLP", trained(what, OnLogarithms(network), data), noisy)
+        judge("MLP", trained(what, OnLogarithms(network), data), noisy, few=True)
         judge("least squares", least_squares(data, "relative_to_model").fit(met), noisy, few=True)
 
 
