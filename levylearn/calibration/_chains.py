@@ -1,0 +1,132 @@
+"""Sampling by Markov chains until they have converged."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from levylearn.calibration._bayes import PosteriorCalibrator
+from levylearn.calibration._draws import Draws
+from levylearn.calibration._mode import Modes
+from levylearn.calibration._posterior import PosteriorDensity
+from levylearn.utils._optional import import_optional
+from levylearn.utils._sklearn import Interval
+
+__all__ = ["Block", "MarkovChainCalibrator", "Target"]
+
+Floats = NDArray[np.float64]
+
+# Convergence is looked at again when chains have grown by this.
+_GROWTH = 1.3
+
+
+class Block(NamedTuple):
+    """Some steps of all chains."""
+
+    x: Floats  # (n_chains, n_steps, d)
+    stats: dict[str, Floats]  # (n_chains, n_steps) each
+
+
+class Target(NamedTuple):
+    """The posterior of one surface, and where to begin."""
+
+    density: PosteriorDensity
+    row: int
+    mode: Floats  # (d,)
+    factor: Floats  # (d, d): A with A A^T the covariance of the normal at the mode
+
+    def __call__(self, x: Floats, slopes: bool = False) -> Any:
+        """Log-densities (k,) at coordinates (k, d), and their gradients if there are to be."""
+        value, found = self.density(x, np.full(len(x), self.row), slopes)
+        return (value, found.gradient) if found is not None else value
+
+    def start(self, n: int, random: np.random.Generator) -> Floats:
+        """Draw points (n, d) from the normal at the mode."""
+        return self.mode + random.standard_normal((n, len(self.mode))) @ self.factor.T
+
+
+class MarkovChainCalibrator(PosteriorCalibrator):
+    """Base of the calibrators that sample by Markov chains.
+
+    A subclass implements `_blocks`, an endless stream of steps, and may say more of whether
+    they are enough in `_is_long_enough`.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **PosteriorCalibrator._parameter_constraints,
+        "min_ess": [Interval(Real, 0, None, closed="neither")],
+        "max_rhat": [Interval(Real, 1, None, closed="neither")],
+        "max_draws": [Interval(Integral, 4, None, closed="left")],
+    }
+
+    min_ess: float
+    max_rhat: float
+    max_draws: int
+
+    @abstractmethod
+    def _blocks(self, target: Target, random: np.random.Generator) -> Iterator[Block]:
+        """Steps of the chains, in blocks, after those of the warm-up."""
+
+    def _is_long_enough(self, x: Floats) -> bool:
+        return True
+
+    def _sample(
+        self, density: PosteriorDensity, modes: Modes, rows: NDArray[np.intp]
+    ) -> Iterator[Draws]:
+        import_optional("arviz", type(self).__name__)  # before the long work, not after
+        for row in rows:
+            target = Target(density, row, modes.x[row], modes.factor[row])
+            yield self._run(self._blocks(target, np.random.default_rng(self._seed)))
+
+    def _run(self, blocks: Iterator[Block]) -> Draws:
+        """Take blocks until they are enough, too many, or the user has had enough."""
+        taken: list[Block] = []
+        n, check, converged, interrupted = 0, 0.0, False, False
+        try:
+            for block in blocks:
+                taken.append(block)
+                n += block.x.shape[1]
+                if n >= check:
+                    x = np.concatenate([part.x for part in taken], axis=1)
+                    converged, check = self._has_converged(x), _GROWTH * n
+                if converged or n >= self.max_draws:
+                    break
+        except KeyboardInterrupt:
+            if not taken:
+                raise
+            interrupted = True
+        x = np.concatenate([part.x for part in taken], axis=1)
+        names = taken[0].stats
+        stats = {name: np.concatenate([p.stats[name] for p in taken], axis=1) for name in names}
+        rhat, ess = convergence(x, type(self).__name__)
+        how = "converged" if converged else "interrupted" if interrupted else "ended"
+        summary = {"max_rhat": rhat, "min_ess": ess, "n_draws": n * len(x)}
+        if "diverging" in stats:
+            summary["n_divergences"] = stats["diverging"].sum()
+        message = (
+            f"Sampling {how} after {n} draws in each of {len(x)} chains: R-hat up to {rhat:.3f}, "
+            f"effective sample size from {ess:.0f}."
+        )
+        return Draws(x, stats, summary, converged, message, interrupted)
+
+    def _has_converged(self, x: Floats) -> bool:
+        if not self._is_long_enough(x):
+            return False
+        rhat, ess = convergence(x, type(self).__name__)
+        return rhat < self.max_rhat and ess > self.min_ess
+
+
+def convergence(x: Floats, caller: str) -> tuple[float, float]:
+    """Greatest split R-hat and least bulk effective sample size of chains (c, n, d)."""
+    arviz = import_optional("arviz", caller)
+    if x.shape[1] < 4:  # fewer cannot be split
+        return np.nan, np.nan
+    columns = np.moveaxis(x, 2, 0)
+    rhat = max(float(arviz.rhat(column, method="rank")) for column in columns)
+    ess = min(float(arviz.ess(column, method="bulk")) for column in columns)
+    return rhat, ess
