@@ -478,7 +478,6 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return outcomes
         density = PosteriorDensity(self.pricer_, self._space, X[quoted], self._noise)
         modes = find_modes(density, self._starts(X[quoted]))
-        density.plan_around(modes.x)
         found = np.flatnonzero(np.isfinite(modes.log_density))
         sampled = self._sample(density, modes, found)
         for row, index in enumerate(quoted):

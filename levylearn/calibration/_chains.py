@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from levylearn.calibration._bayes import PosteriorCalibrator
 from levylearn.calibration._draws import Draws
 from levylearn.calibration._mode import Modes
+from levylearn.calibration._normal_points import neighbours
 from levylearn.calibration._posterior import PosteriorDensity
 from levylearn.utils._optional import import_optional
 from levylearn.utils._sklearn import Interval
@@ -79,6 +80,7 @@ class MarkovChainCalibrator(PosteriorCalibrator):
         self, density: PosteriorDensity, modes: Modes, rows: NDArray[np.intp]
     ) -> Iterator[Draws]:
         import_optional("arviz", type(self).__name__)  # before the long work, not after
+        density.plan_around(modes.at(neighbours(self._space.size, self._seed)))
         for row in rows:
             target = Target(density, row, modes.x[row], modes.factor[row])
             yield self._run(self._blocks(target, np.random.default_rng(self._seed)))

@@ -82,5 +82,5 @@ class EmceeCalibrator(MarkovChainCalibrator):
 
     def _is_long_enough(self, x: Floats) -> bool:
         emcee = import_optional("emcee", type(self).__name__)
-        times = emcee.autocorr.integrated_time(np.swapaxes(x, 0, 1), quiet=True)
+        times = emcee.autocorr.integrated_time(np.swapaxes(x, 0, 1), tol=0)
         return bool((_TIMES * times < x.shape[1]).all())

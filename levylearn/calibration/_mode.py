@@ -28,6 +28,10 @@ class Modes(NamedTuple):
     factor: Floats  # (n, d, d): A with A A^T the covariance
     converged: NDArray[np.bool_]
 
+    def at(self, points: Floats) -> Floats:
+        """Coordinates (n, k, d) of points (k, d) of the standard normal, for each surface."""
+        return self.x[:, None] + points @ np.swapaxes(self.factor, 1, 2)
+
     @property
     def log_evidence(self) -> Floats:
         """Laplace's approximation to the logarithm of the quotes' marginal density."""

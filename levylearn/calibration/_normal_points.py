@@ -8,7 +8,10 @@ from scipy.special import ndtri
 
 from levylearn.utils._sobol import sobol_points
 
-__all__ = ["normal_points"]
+__all__ = ["neighbours", "normal_points"]
+
+
+_NEIGHBOURS = 15
 
 
 def normal_points(n: int, dimension: int, seed: int) -> NDArray[np.float64]:
@@ -27,3 +30,9 @@ def normal_points(n: int, dimension: int, seed: int) -> NDArray[np.float64]:
     points -= points.mean(axis=0)
     spread = np.linalg.cholesky(points.T @ points / n)
     return np.linalg.solve(spread, points.T).T
+
+
+def neighbours(dimension: int, seed: int) -> NDArray[np.float64]:
+    """Few points that stand for the normal, its mean first: where prices are planned."""
+    n = max(_NEIGHBOURS, 2 * dimension)
+    return np.concatenate([np.zeros((1, dimension)), normal_points(n, dimension, seed)])

@@ -73,9 +73,16 @@ class PosteriorDensity:
         self._plan: NDArray[Any] | None = None
 
     def plan_around(self, x: Floats) -> None:
-        """Let prices near coordinates (n, d), one point per surface, be planned there."""
-        if hasattr(self.pricer, "plan"):
-            self._plan = self.pricer.plan(self.space.parameters(self.space.values(x)))
+        """Let prices near coordinates (n, k, d), k for each surface, be planned once."""
+        if not hasattr(self.pricer, "common_plan"):
+            return
+        n, k, d = x.shape
+        params = self.space.parameters(self.space.values(x.reshape(-1, d)))
+        inside = self.pricer.admissible(params).reshape(n, k)
+        sets = zip(params.reshape(n, k, -1), inside, strict=True)
+        plans = [self.pricer.common_plan(near[ok]) if ok.any() else None for near, ok in sets]
+        if all(plan is not None for plan in plans):
+            self._plan = np.concatenate(plans)
 
     def __call__(
         self, x: Floats, rows: Ints, slopes: bool = False

@@ -13,7 +13,7 @@ from levylearn.base import BasePricer
 from levylearn.calibration._bayes import PosteriorCalibrator
 from levylearn.calibration._draws import Draws
 from levylearn.calibration._mode import Modes
-from levylearn.calibration._normal_points import normal_points
+from levylearn.calibration._normal_points import neighbours, normal_points
 from levylearn.calibration._posterior import PosteriorDensity
 from levylearn.utils._sklearn import Interval
 
@@ -72,6 +72,7 @@ class VariationalCalibrator(PosteriorCalibrator):
 
     def _sample(self, density: PosteriorDensity, modes: Modes, rows: Rows) -> Iterator[Draws]:
         size = self._space.size
+        density.plan_around(modes.at(neighbours(size, self._seed)))
         bound = _Bound(density, modes, normal_points(self.n_points, size, self._seed))
         mean, factor, elbo, converged = _ascend(bound, rows, size, self.max_steps)
         points = normal_points(self.n_draws, size, self._seed)
