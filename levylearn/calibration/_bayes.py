@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -72,8 +72,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     n_jobs: int | None
     verbose: int
 
-    # Surfaces that are dealt with together.
-    _rows_at_once = 1
+    # Surfaces whose modes are searched for together.
+    _rows_at_once = 32
 
     @abstractmethod
     def _sample(self, density: PosteriorDensity, modes: Modes, rows: Rows) -> Iterator[Draws]:
@@ -456,7 +456,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return (next(fresh) if draws is None else draws for draws in known)
 
     def _draw_new(self, X: Floats) -> Iterator[Draws | str]:
-        chunks = [X[i : i + self._rows_at_once] for i in range(0, len(X), self._rows_at_once)]
+        size = min(self._rows_at_once, -(-len(X) // effective_n_jobs(self.n_jobs))) or 1
+        chunks = [X[i : i + size] for i in range(0, len(X), size)]
         if self.n_jobs in (None, 1) or len(chunks) == 1:
             parts: Any = map(self._draw_chunk, chunks)
         else:
@@ -466,7 +467,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         for part in _shown(parts, len(chunks), self.verbose):
             yield from part
             left -= len(part)
-            if any(not isinstance(draws, str) and draws.interrupted for draws in part):
+            if any(draws is _INTERRUPTED or _is_interrupted(draws) for draws in part):
                 yield from [_INTERRUPTED] * left
                 return
 
@@ -480,8 +481,13 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         modes = find_modes(density, self._starts(X[quoted]))
         found = np.flatnonzero(np.isfinite(modes.log_density))
         sampled = self._sample(density, modes, found)
+        stopped = False
         for row, index in enumerate(quoted):
-            outcomes[index] = next(sampled) if row in found else _NO_DENSITY
+            if row not in found:
+                outcomes[index] = _NO_DENSITY
+            else:
+                outcomes[index] = draws = _INTERRUPTED if stopped else next(sampled)
+                stopped |= _is_interrupted(draws)
         return outcomes
 
     def _starts(self, X: Floats) -> Floats:
@@ -545,6 +551,10 @@ def _shown(parts: Any, n_parts: int, verbose: int) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(parts, total=n_parts, desc="sampling", unit="chunk")
+
+
+def _is_interrupted(draws: Draws | str) -> bool:
+    return not isinstance(draws, str) and draws.interrupted
 
 
 def _told(draws: Draws | str) -> Draws | str:

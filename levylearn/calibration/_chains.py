@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 # Convergence is looked at again when chains have grown by this.
 _GROWTH = 1.3
+# Draws of a chain that can be split.
+_FEWEST = 4
 
 
 class Block(NamedTuple):
@@ -54,8 +56,8 @@ class Target(NamedTuple):
 class MarkovChainCalibrator(PosteriorCalibrator):
     """Base of the calibrators that sample by Markov chains.
 
-    A subclass implements `_blocks`, an endless stream of steps, and may say more of whether
-    they are enough in `_is_long_enough`.
+    A subclass implements `_blocks`, an endless stream of steps, and may say in `_are_enough`
+    when there is no need to look at them yet.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -63,17 +65,23 @@ class MarkovChainCalibrator(PosteriorCalibrator):
         "min_ess": [Interval(Real, 0, None, closed="neither")],
         "max_rhat": [Interval(Real, 1, None, closed="neither")],
         "max_draws": [Interval(Integral, 4, None, closed="left")],
+        "warm_up": [Interval(Integral, 0, None, closed="left")],
     }
 
     min_ess: float
     max_rhat: float
     max_draws: int
+    warm_up: int
+
+    _block_length = 10
 
     @abstractmethod
-    def _blocks(self, target: Target, random: np.random.Generator) -> Iterator[Block]:
-        """Steps of the chains, in blocks, after those of the warm-up."""
+    def _blocks(
+        self, target: Target, random: np.random.Generator, length: int
+    ) -> Iterator[Block]:
+        """Steps of the chains, in blocks of a length, after those of the warm-up."""
 
-    def _is_long_enough(self, x: Floats) -> bool:
+    def _are_enough(self, x: Floats) -> bool:
         return True
 
     def _sample(
@@ -83,50 +91,50 @@ class MarkovChainCalibrator(PosteriorCalibrator):
         density.plan_around(modes.at(neighbours(self._space.size, self._seed)))
         for row in rows:
             target = Target(density, row, modes.x[row], modes.factor[row])
-            yield self._run(self._blocks(target, np.random.default_rng(self._seed)))
+            random = np.random.default_rng(self._seed)
+            length = min(self._block_length, self.max_draws)
+            yield self._run(self._blocks(target, random, length))
 
     def _run(self, blocks: Iterator[Block]) -> Draws:
         """Take blocks until they are enough, too many, or the user has had enough."""
-        taken: list[Block] = []
-        n, check, converged, interrupted = 0, 0.0, False, False
+        caller = type(self).__name__
+        x, stats, found, check, how = np.empty(0), {}, (np.nan, np.nan), 0.0, "ended"
         try:
             for block in blocks:
-                taken.append(block)
-                n += block.x.shape[1]
-                if n >= check:
-                    x = np.concatenate([part.x for part in taken], axis=1)
-                    converged, check = self._has_converged(x), _GROWTH * n
-                if converged or n >= self.max_draws:
+                x = np.concatenate([x, block.x], axis=1) if x.size else block.x
+                stats = {
+                    name: np.concatenate([stats[name], part], axis=1) if stats else part
+                    for name, part in block.stats.items()
+                }
+                n = x.shape[1]
+                full = n >= self.max_draws
+                if full or (n >= check and self._are_enough(x)):
+                    found, check = convergence(x, caller), _GROWTH * n
+                    if found[0] < self.max_rhat and found[1] > self.min_ess:
+                        how = "converged"
+                        break
+                if full:
                     break
         except KeyboardInterrupt:
-            if not taken:
+            if not x.size:
                 raise
-            interrupted = True
-        x = np.concatenate([part.x for part in taken], axis=1)
-        names = taken[0].stats
-        stats = {name: np.concatenate([p.stats[name] for p in taken], axis=1) for name in names}
-        rhat, ess = convergence(x, type(self).__name__)
-        how = "converged" if converged else "interrupted" if interrupted else "ended"
-        summary = {"max_rhat": rhat, "min_ess": ess, "n_draws": n * len(x)}
+            found, how = convergence(x, caller), "was interrupted"
+        rhat, ess = found
+        n_chains, n, _ = x.shape
+        summary = {"max_rhat": rhat, "min_ess": ess, "n_draws": n * n_chains}
         if "diverging" in stats:
             summary["n_divergences"] = stats["diverging"].sum()
         message = (
-            f"Sampling {how} after {n} draws in each of {len(x)} chains: R-hat up to {rhat:.3f}, "
-            f"effective sample size from {ess:.0f}."
+            f"Sampling {how} after {n} draws in each of {n_chains} chains: R-hat up to "
+            f"{rhat:.3f}, effective sample size from {ess:.0f}."
         )
-        return Draws(x, stats, summary, converged, message, interrupted)
-
-    def _has_converged(self, x: Floats) -> bool:
-        if not self._is_long_enough(x):
-            return False
-        rhat, ess = convergence(x, type(self).__name__)
-        return rhat < self.max_rhat and ess > self.min_ess
+        return Draws(x, stats, summary, how == "converged", message, how == "was interrupted")
 
 
 def convergence(x: Floats, caller: str) -> tuple[float, float]:
     """Greatest split R-hat and least bulk effective sample size of chains (c, n, d)."""
     arviz = import_optional("arviz", caller)
-    if x.shape[1] < 4:  # fewer cannot be split
+    if x.shape[1] < _FEWEST:
         return np.nan, np.nan
     columns = np.moveaxis(x, 2, 0)
     rhat = max(float(arviz.rhat(column, method="rank")) for column in columns)

@@ -13,7 +13,7 @@ __all__ = ["Modes", "find_modes"]
 
 Floats = NDArray[np.float64]
 
-_MAX_STEPS = 100
+_MAX_STEPS = 200
 # Searches end when a step promises less than this, in units of the log-density, or when one that
 # promises less than its rounding error does not keep the promise.
 _TOLERANCE, _ROUNDING = 1e-16, 1e-9
@@ -65,11 +65,14 @@ def find_modes(density: PosteriorDensity, start: Floats) -> Modes:
         better = tried >= value[rows]
         done = (promise <= _TOLERANCE) | (~better & (promise <= _ROUNDING))
         done |= damping[rows] > _MOST_DAMPING
-        taken = rows[better]
+        taken, gained = rows[better], tried - value[rows]
         x[taken] += step[better]
         value[taken] = tried[better]
         gradient[taken], metric[taken] = slopes.gradient[better], slopes.metric[better]
-        factor = np.where(better, 0.1, 10.0)
+        # Nielsen's rule: damping falls as far as the step has kept its promise.
+        with np.errstate(invalid="ignore"):
+            kept = np.where(better, gained / np.maximum(promise, _ROUNDING), 0.0)
+        factor = np.where(better, np.clip(1 - (2 * kept - 1) ** 3, 0.1, 2.0), 10.0)
         damping[rows] = np.maximum(damping[rows] * factor, _LEAST_DAMPING)
         converged[rows[done]] = True
         going[rows[done]] = False

@@ -18,10 +18,8 @@ __all__ = ["NUTSCalibrator"]
 
 Floats = NDArray[np.float64]
 
-_BLOCK = 10
-# Transitions of the warm-up, before and after the covariance is learned from its draws, and how
-# many draws the normal at the mode counts for in it.
-_WARM_UP, _PRIOR_DRAWS = 20, 10.0
+# How many draws the normal at the mode counts for in the covariance that the warm-up learns.
+_PRIOR_DRAWS = 10.0
 
 
 class NUTSCalibrator(MarkovChainCalibrator):
@@ -47,6 +45,7 @@ class NUTSCalibrator(MarkovChainCalibrator):
         min_ess: float = 1000,
         max_rhat: float = 1.01,
         max_draws: int = 5000,
+        warm_up: int = 40,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -64,29 +63,33 @@ class NUTSCalibrator(MarkovChainCalibrator):
         self.min_ess = min_ess
         self.max_rhat = max_rhat
         self.max_draws = max_draws
+        self.warm_up = warm_up
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _blocks(self, target: Target, random: np.random.Generator) -> Iterator[Block]:
+    def _blocks(
+        self, target: Target, random: np.random.Generator, length: int
+    ) -> Iterator[Block]:
         frame = _Frame(target, target.mode, target.factor)
         point = frame.at(target.start(self.n_chains, random))
         step = StepSize(1.0, self.target_acceptance)
         for stage in range(2):
+            # The covariance is learned from the first half of the warm-up.
             visited = []
-            for _ in range(_WARM_UP):
+            for _ in range(self.warm_up // 2):
                 moved = no_u_turn(frame, point, step.current, random)
                 step.update(float(moved.acceptance.mean()))
                 point = moved.point
                 visited.append(point.w)
-            if stage == 0:
+            if stage == 0 and visited:
                 x = frame.x(point.w)
                 frame = frame.learned(np.concatenate(visited[len(visited) // 4 :]))
                 point, step = frame.at(x), StepSize(step.average, self.target_acceptance)
         size = step.average
         while True:
             moves: list[Transition] = []
-            for _ in range(_BLOCK):
+            for _ in range(length):
                 moves.append(no_u_turn(frame, point, size, random))
                 point = moves[-1].point
             yield _block(frame, moves, size)

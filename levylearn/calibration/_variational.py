@@ -50,7 +50,7 @@ class VariationalCalibrator(PosteriorCalibrator):
         estimate: str = "mean",
         n_points: int = 64,
         n_draws: int = 2048,
-        max_steps: int = 50,
+        max_steps: int = 100,
         random_state: Any = 0,
         n_jobs: int | None = None,
         verbose: int = 0,
