@@ -11,7 +11,15 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
-from levylearn.calibration import LBFGSCalibrator, LeastSquaresCalibrator, SurfaceRegressor
+from levylearn.calibration import (
+    EmceeCalibrator,
+    LaplaceCalibrator,
+    LBFGSCalibrator,
+    LeastSquaresCalibrator,
+    NUTSCalibrator,
+    SurfaceRegressor,
+    VariationalCalibrator,
+)
 from levylearn.market import OptionGrid, black_price
 from levylearn.models import Parameter, get_model
 from levylearn.preprocessing import (
@@ -215,9 +223,16 @@ NOISES = [GaussianNoise(0.02), MissingQuotes(0.1), NoiseInjector()]
 BARE_PRICERS = [*PRICERS[1:4], *PRICERS[6:9], PRICERS[10]]
 
 _OPTIONS = {"n_candidates": 16, "n_starts": 2}
+_NOISE = {"noise": 1.0, "noise_kind": "absolute"}
+# The checks sample the posteriors of thousands of surfaces: whether they converge is not at issue.
+_FEW_DRAWS = {"min_ess": 1e-6, "max_rhat": 1e6, "max_draws": 4, "warm_up": 0}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
+    LaplaceCalibrator(LinearPricer(), **_NOISE, n_draws=64),
+    VariationalCalibrator(LinearPricer(), **_NOISE, n_draws=64),
+    EmceeCalibrator(LinearPricer(), **_NOISE, n_walkers=22, min_times=0, **_FEW_DRAWS),
+    NUTSCalibrator(LinearPricer(), **_NOISE, n_chains=2, **_FEW_DRAWS),
 ]
 
 # What users construct: on market-like data, with a model.
@@ -227,6 +242,10 @@ ON_MARKETS = [
     LBFGSCalibrator(
         ContourPricer("variance_gamma", MARKET), n_candidates=32, n_starts=2, max_evaluations=300
     ),
+    LaplaceCalibrator(ContourPricer("heston", MARKET), noise=1e-5, n_draws=64),
+    VariationalCalibrator(ContourPricer("variance_gamma", MARKET), noise=1e-5, n_draws=64),
+    EmceeCalibrator(ContourPricer("black_scholes", MARKET), noise=1e-5, min_ess=100, max_rhat=1.1),
+    NUTSCalibrator(ContourPricer("black_scholes", MARKET), noise=1e-5, min_ess=100, max_rhat=1.1),
 ]
 
 # Estimators whose own test files run scikit-learn's checks, through a fixture of their own.

@@ -76,9 +76,7 @@ class MarkovChainCalibrator(PosteriorCalibrator):
     _block_length = 10
 
     @abstractmethod
-    def _blocks(
-        self, target: Target, random: np.random.Generator, length: int
-    ) -> Iterator[Block]:
+    def _blocks(self, target: Target, random: np.random.Generator, length: int) -> Iterator[Block]:
         """Steps of the chains, in blocks of a length, after those of the warm-up."""
 
     def _are_enough(self, x: Floats) -> bool:
@@ -98,7 +96,9 @@ class MarkovChainCalibrator(PosteriorCalibrator):
     def _run(self, blocks: Iterator[Block]) -> Draws:
         """Take blocks until they are enough, too many, or the user has had enough."""
         caller = type(self).__name__
-        x, stats, found, check, how = np.empty(0), {}, (np.nan, np.nan), 0.0, "ended"
+        x: Floats = np.empty((0, 0, 0))
+        stats: dict[str, Floats] = {}
+        found, check, how = (np.nan, np.nan), 0.0, "ended"
         try:
             for block in blocks:
                 x = np.concatenate([x, block.x], axis=1) if x.size else block.x

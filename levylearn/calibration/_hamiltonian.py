@@ -88,8 +88,9 @@ def no_u_turn(
     accepted, n_steps = np.zeros(n), np.zeros(n, dtype=np.intp)
     depth, diverging, going = np.zeros(n, dtype=np.intp), np.zeros(n, bool), np.ones(n, bool)
     for level in range(MAX_DEPTH):
-        # All chains draw, whether they still go or not: a chain has the same numbers in any company.
-        side, gumbel, uniform = random.random(n), random.gumbel(size=(2**level, n)), random.random(n)
+        # All chains draw, whether they still go or not.
+        side, uniform = random.random((2, n))
+        gumbel = random.gumbel(size=(2**level, n))
         rows = np.flatnonzero(going)
         if not rows.size:
             break
@@ -109,16 +110,12 @@ def no_u_turn(
         moved = whole & (np.log(uniform[rows]) < weight - log_weight[rows])
         best = (gain + gumbel[:, rows]).argmax(axis=0)
         columns = np.flatnonzero(moved)
-        chosen.put(
-            rows[columns], Point(*(part[best[columns], columns] for part in branch.points))
-        )
+        chosen.put(rows[columns], Point(*(part[best[columns], columns] for part in branch.points)))
         log_weight[rows] = np.logaddexp(log_weight[rows], weight)
         total[rows] += branch.momenta.sum(axis=0)
         first, last = ends[-1][1][rows], ends[1][1][rows]
         going[rows] = whole & ~_turned(first, last, total[rows])
-    return Transition(
-        chosen, accepted / np.maximum(n_steps, 1), n_steps, depth, diverging, energy
-    )
+    return Transition(chosen, accepted / np.maximum(n_steps, 1), n_steps, depth, diverging, energy)
 
 
 def _grown(

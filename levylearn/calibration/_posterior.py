@@ -34,8 +34,10 @@ class Noise(NamedTuple):
 
     def deviations(self, values: Floats) -> Floats:
         """Standard deviations of errors around values (n, m), at the level one."""
-        return self.sizes * np.abs(values) if self.relative else np.broadcast_to(
-            self.sizes, values.shape
+        return (
+            self.sizes * np.abs(values)
+            if self.relative
+            else np.broadcast_to(self.sizes, values.shape)
         )
 
 
@@ -81,12 +83,11 @@ class PosteriorDensity:
         inside = self.pricer.admissible(params).reshape(n, k)
         sets = zip(params.reshape(n, k, -1), inside, strict=True)
         plans = [self.pricer.common_plan(near[ok]) if ok.any() else None for near, ok in sets]
-        if all(plan is not None for plan in plans):
-            self._plan = np.concatenate(plans)
+        made = [plan for plan in plans if plan is not None]
+        if len(made) == n:
+            self._plan = np.concatenate(made)
 
-    def __call__(
-        self, x: Floats, rows: Ints, slopes: bool = False
-    ) -> tuple[Floats, Slopes | None]:
+    def __call__(self, x: Floats, rows: Ints, slopes: bool = False) -> tuple[Floats, Slopes | None]:
         """Log-densities (k,) at coordinates (k, d), of the surfaces named, and their slopes.
 
         Where the model does not exist or has no price they are minus infinity, and slopes 0.

@@ -46,12 +46,11 @@ def predictive_bands(
     other = clone(pricer).set_params(grid=grid, output="price").set_output(transform="default")
     frames = []
     for params in sets:
-        known = params is not None
         # Without a posterior, one set is priced for the names of the quantities.
-        drawn = params if known else _usual(pricer)
+        drawn = _usual(pricer) if params is None else params
         quantities = _quantities(other.fit(drawn), drawn, greeks)
         bands = {
-            name: band(values) if known else np.full((grid.n_quotes, len(_ENDS)), np.nan)
+            name: np.full((grid.n_quotes, len(_ENDS)), np.nan) if params is None else band(values)
             for name, values in quantities.items()
         }
         columns = pd.MultiIndex.from_product([bands, _ENDS], names=["quantity", "value"])
@@ -67,8 +66,7 @@ def _quantities(pricer: Any, params: Floats, greeks: bool) -> dict[str, Floats]:
         return {"price": prices, "implied_vol": volatilities(pricer, prices)}
     found = pricer.greeks(params)
     vegas = {
-        f"vega_{parameter.name}": found.vega[:, j]
-        for j, parameter in enumerate(pricer.parameters_)
+        f"vega_{parameter.name}": found.vega[:, j] for j, parameter in enumerate(pricer.parameters_)
     }
     others = {name: found[name] for name in ("delta", "gamma", "theta", "rho")}
     volatility = volatilities(pricer, found.price)
