@@ -209,7 +209,7 @@ class _Frame:
 
     def at(self, x: Floats) -> Point:
         """Return the points with coordinates x."""
-        w: Floats = np.linalg.solve(self.factor, (x - self.centre).T).T
+        w = (x - self.centre) @ np.linalg.inv(self.factor).T
         return Point(w, *self(w))
 
     def learned(self, w: Floats) -> _Frame:
