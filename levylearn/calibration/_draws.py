@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from levylearn.utils._optional import import_optional
 
-__all__ = ["Draws", "highest_density", "inference_data", "intervals"]
+__all__ = ["KINDS", "Draws", "highest_density", "inference_data", "intervals"]
 
 Floats = NDArray[np.float64]
 
@@ -65,9 +66,12 @@ def inference_data(
         Who needs ArviZ.
     """
     arviz = import_optional("arviz", caller)
-    return arviz.from_dict(
-        posterior={name: values[..., j] for j, name in enumerate(names)},
-        sample_stats=dict(draws.stats),
-        observed_data={"quotes": quotes},
-        posterior_attrs={**draws.summary, "converged": int(draws.converged)},
-    )
+    with warnings.catch_warnings():
+        # Many short chains are meant.
+        warnings.filterwarnings("ignore", message="More chains", category=UserWarning)
+        return arviz.from_dict(
+            posterior={name: values[..., j] for j, name in enumerate(names)},
+            sample_stats=dict(draws.stats),
+            observed_data={"quotes": quotes},
+            posterior_attrs={**draws.summary, "converged": int(draws.converged)},
+        )
