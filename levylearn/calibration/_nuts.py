@@ -59,7 +59,7 @@ class NUTSCalibrator(MarkovChainCalibrator):
         Bulk effective sample size that every unknown is to have.
     max_rhat : float, default=1.01
         Split R-hat that no unknown is to exceed.
-    max_draws : int, default=5000
+    max_draws : int, default=2000
         Draws in each chain at which sampling ends, converged or not.
     warm_up : int, default=40
         Transitions before the first draw.
@@ -145,7 +145,7 @@ class NUTSCalibrator(MarkovChainCalibrator):
         target_acceptance: float = 0.8,
         min_ess: float = 1000,
         max_rhat: float = 1.01,
-        max_draws: int = 5000,
+        max_draws: int = 2000,
         warm_up: int = 40,
         random_state: Any = 0,
         n_jobs: int | None = None,

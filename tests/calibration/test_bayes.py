@@ -392,7 +392,9 @@ def test_bands_of_prices_and_greeks():
     calibrator = LaplaceCalibrator(PRICER, noise=1e-5).fit(PRICER.transform(TRUTH))
     grid = OptionGrid([90, 110], [0.6], rate=0.03)
     result = calibrator.calibrate(PRICER.transform(TRUTH))
-    bands = calibrator.posterior_predictive(PRICER.transform(TRUTH), grid, greeks=True)
+    bands = calibrator.posterior_predictive(
+        PRICER.transform(TRUTH), grid, greeks=True, max_draws=4096
+    )
     other = ContourPricer("variance_gamma", grid).fit(TRUTH)
     prices, jacobian = other.price_and_jacobian(TRUTH)
     sd = np.sqrt(np.einsum("pm,pq,qm->m", jacobian[0], result.covariance[0], jacobian[0]))
