@@ -284,6 +284,21 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
+    def common_plan(self, params: Floats) -> NDArray[Any] | None:
+        """Find out what :meth:`evaluate` can use again for all of some parameter sets.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Parameter sets for which :meth:`admissible` holds, close to each other.
+
+        Returns
+        -------
+        plan : ndarray of shape (1,) or None
+            One entry, to be repeated; None if there is nothing to use again.
+        """
+        return None
+
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Name the columns of the surfaces.
 

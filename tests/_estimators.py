@@ -18,15 +18,19 @@ from levylearn.base import BasePricer
 from levylearn.calibration import (
     CNNCalibrator,
     ConformalCalibrator,
+    EmceeCalibrator,
     EnsembleCalibrator,
     GradientBoostingCalibrator,
     HybridCalibrator,
+    LaplaceCalibrator,
     LBFGSCalibrator,
     LeastSquaresCalibrator,
     MLPCalibrator,
+    NUTSCalibrator,
     ResNetCalibrator,
     SurfaceRegressor,
     TransformerCalibrator,
+    VariationalCalibrator,
 )
 from levylearn.inspection import SurfaceNoveltyDetector
 from levylearn.market import OptionGrid, black_price
@@ -236,11 +240,18 @@ NOISES = [GaussianNoise(0.02), MissingQuotes(0.1), NoiseInjector()]
 BARE_PRICERS = [*PRICERS[1:4], *PRICERS[6:9], PRICERS[10]]
 
 _OPTIONS = {"n_candidates": 16, "n_starts": 2}
+_NOISE = {"noise": 1.0, "noise_kind": "absolute"}
+# The checks sample the posteriors of thousands of surfaces: whether they converge is not at issue.
+_FEW_DRAWS = {"min_ess": 1e-6, "max_rhat": 1e6, "max_draws": 4, "warm_up": 0}
 CALIBRATORS = [
     LeastSquaresCalibrator(LinearPricer(), **_OPTIONS),
     LBFGSCalibrator(LinearPricer(), max_evaluations=200, **_OPTIONS),
     LeastSquaresCalibrator(SurrogatePricer(), **_OPTIONS),
     HybridCalibrator(LinearRegression(), LeastSquaresCalibrator(LinearPricer(), **_OPTIONS)),
+    LaplaceCalibrator(LinearPricer(), **_NOISE, n_draws=64),
+    VariationalCalibrator(LinearPricer(), **_NOISE, n_draws=64),
+    EmceeCalibrator(LinearPricer(), **_NOISE, n_walkers=22, min_times=0, **_FEW_DRAWS),
+    NUTSCalibrator(LinearPricer(), **_NOISE, n_chains=2, **_FEW_DRAWS),
 ]
 
 # They learn from examples and have no pricer.
@@ -270,6 +281,10 @@ ON_MARKETS = [
     LBFGSCalibrator(
         ContourPricer("variance_gamma", MARKET), n_candidates=32, n_starts=2, max_evaluations=300
     ),
+    LaplaceCalibrator(ContourPricer("heston", MARKET), noise=1e-5, n_draws=64),
+    VariationalCalibrator(ContourPricer("variance_gamma", MARKET), noise=1e-5, n_draws=64),
+    EmceeCalibrator(ContourPricer("black_scholes", MARKET), noise=1e-5, min_ess=100, max_rhat=1.1),
+    NUTSCalibrator(ContourPricer("black_scholes", MARKET), noise=1e-5, min_ess=100, max_rhat=1.1),
 ]
 
 # Estimators whose own test files run scikit-learn's checks, through a fixture of their own.

@@ -7,7 +7,13 @@ from levylearn.inspection._heat_maps import GreeksDisplay, JacobianDisplay
 from levylearn.inspection._jacobian import jacobian_sensitivity, worst_case_errors
 from levylearn.inspection._novelty import SurfaceNoveltyDetector
 from levylearn.inspection._parameter_displays import ParameterCoverageDisplay, PerturbationDisplay
+from levylearn.inspection._posterior import (
+    posterior_autocorrelation,
+    posterior_diagnostics,
+    sampler_statistics,
+)
 from levylearn.inspection._robustness import robustness_curve
+from levylearn.inspection._simulation_based import rank_test, simulation_based_ranks
 from levylearn.inspection._smile import SmileFitDisplay
 from levylearn.inspection._sobol import sobol_sensitivity
 from levylearn.inspection._sobol_display import SobolDisplay
@@ -35,7 +41,12 @@ __all__ = [
     "compare_models",
     "distribution_drift",
     "jacobian_sensitivity",
+    "posterior_autocorrelation",
+    "posterior_diagnostics",
+    "rank_test",
     "robustness_curve",
+    "sampler_statistics",
+    "simulation_based_ranks",
     "sobol_sensitivity",
     "worst_case_errors",
 ]

@@ -121,6 +121,30 @@ class ContourPricer(BasePricer):
         """
         return self._planner(self.model_, params)
 
+    def common_plan(self, params: Floats) -> Plan:
+        """Choose lines that serve for as many of some parameter sets as possible.
+
+        Parameters
+        ----------
+        params : ndarray of shape (n_samples, n_params)
+            Admissible parameter sets, close to each other; the most typical first.
+
+        Returns
+        -------
+        plan : structured ndarray of shape (1,)
+            The lines of one of them.
+        """
+        best, fewest = self.plan(params[:1]), len(params) + 1
+        for plan in (best, *self.plan(params[1:])[:, None]):
+            shared = np.repeat(plan, len(params))
+            values, _ = self._integrator.integrate(self.model_, params, shared, check=True)
+            n_lost = int(np.isnan(values).any(axis=1).sum())
+            if n_lost < fewest:
+                best, fewest = plan, n_lost
+            if not n_lost:
+                break
+        return best
+
     def _normalised(
         self, params: Floats, gradient: bool, *plan: Plan
     ) -> tuple[Floats, Floats | None]:

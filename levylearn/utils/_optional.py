@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from types import ModuleType
 
 _EXTRA_OF = {
@@ -13,13 +14,19 @@ _EXTRA_OF = {
     "torch": "neural",
     "skorch": "neural",
     "SALib": "sensitivity",
+    "emcee": "bayes",
+    "arviz": "bayes",
 }
+# ArviZ announces its next release when it is first imported on a day, whoever imports it.
+_ANNOUNCEMENT = r"\s*ArviZ is undergoing a major refactor"
 
 
 def import_optional(module: str, caller: str) -> ModuleType:
     """Import an optional module, or say which extra brings it."""
     try:
-        return importlib.import_module(module)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=_ANNOUNCEMENT, category=FutureWarning)
+            return importlib.import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         extra = _EXTRA_OF.get(package, "all")

@@ -1,0 +1,233 @@
+"""Hamiltonian trajectories on the analytic gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from levylearn.base import BasePricer
+from levylearn.calibration._chains import Block, MarkovChainCalibrator, Target
+from levylearn.calibration._hamiltonian import Point, StepSize, Transition, no_u_turn
+from levylearn.utils._sklearn import Interval
+
+__all__ = ["NUTSCalibrator"]
+
+Floats = NDArray[np.float64]
+
+# How many draws the normal at the mode counts for in the covariance that the warm-up learns.
+_PRIOR_DRAWS = 10.0
+
+
+class NUTSCalibrator(MarkovChainCalibrator):
+    """The posterior by Hamiltonian trajectories on the analytic gradient.
+
+    The no-U-turn sampler with multinomial weights, all chains in step, so that a leapfrog step
+    of all of them is one batch of prices and Jacobians. The mass matrix begins as that of the
+    normal that touches the posterior at its mode, where the chains begin too, and is learned
+    once more in the warm-up, together with the step size.
+
+    Parameters
+    ----------
+    pricer : pricer
+        The forward map, as :class:`levylearn.pricing.ContourPricer`.
+    noise : float or array-like of shape (n_quotes,), default=0.01
+        Standard deviations of the quotes' errors: one for all or one for each quote. Half of
+        a bid-ask spread is one, with ``noise_kind="absolute"``.
+    noise_kind : {"relative", "absolute"}, default="relative"
+        Whether `noise` is a fraction of the model's price, or in the unit of the surfaces.
+        Errors that are fractions leave out quotes that are not positive.
+    noise_prior : frozen distribution of scipy.stats or None, default=None
+        Prior of a level that multiplies `noise`, if that is unknown; it is then inferred
+        along with the parameters, as ``noise_level``.
+    priors : mapping of str to frozen distribution of scipy.stats, default=None
+        Priors of parameters, instead of those of the model. All are cut off at the bounds.
+    bounds : mapping of str to (low, high), default=None
+        Bounds of parameters, instead of those of the model.
+    fixed : mapping of str to float, default=None
+        Parameters that are held fixed.
+    estimate : {"mean", "median"}, default="mean"
+        What `predict` returns of the posterior.
+    n_chains : int, default=16
+        Number of chains.
+    target_acceptance : float, default=0.8
+        Mean acceptance that the step size is adapted to.
+    min_ess : float, default=1000
+        Bulk effective sample size that every unknown is to have.
+    max_rhat : float, default=1.01
+        Split R-hat that no unknown is to exceed.
+    max_draws : int, default=2000
+        Draws in each chain at which sampling ends, converged or not.
+    warm_up : int, default=40
+        Transitions before the first draw.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the chains; every surface begins with the same numbers.
+    n_jobs : int or None, default=None
+        Processes that share the surfaces.
+    verbose : int, default=0
+        Whether to show progress.
+
+    Attributes
+    ----------
+    pricer_ : pricer
+        The fitted pricer.
+    parameter_names_ : tuple of str
+        Names of the parameters, in column order.
+    posterior_ : InferenceData or list of InferenceData
+        Draws for the surfaces that `fit` was given, if it was given no `y`.
+    n_features_in_ : int
+        Number of quotes.
+    feature_names_in_ : ndarray of str
+        Names of the quotes, if `fit` saw any.
+
+    See Also
+    --------
+    EmceeCalibrator : Without gradients.
+    LaplaceCalibrator : An approximation in a few milliseconds.
+
+    Notes
+    -----
+    Whether the chains have converged is looked at again each time they have grown by a third;
+    if they have not at `max_draws`, there is a warning. :meth:`calibrate` also returns
+    ``n_divergences``, trajectories whose energy was lost: more than a few mean that part of
+    the posterior was not reached. Sampling that is interrupted from the keyboard returns the
+    draws made so far, with a warning.
+
+    References
+    ----------
+    Hoffman, M. and Gelman, A. (2014). The no-U-turn sampler: adaptively setting path lengths
+    in Hamiltonian Monte Carlo. Journal of Machine Learning Research 15, 1593-1623.
+
+    Betancourt, M. (2017). A conceptual introduction to Hamiltonian Monte Carlo.
+    arXiv:1701.02434.
+
+    Vehtari, A., Gelman, A., Simpson, D., Carpenter, B. and Bürkner, P.-C. (2021).
+    Rank-normalization, folding, and localization: an improved R-hat for assessing convergence
+    of MCMC. Bayesian Analysis 16, 667-718.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from levylearn.calibration import NUTSCalibrator
+    >>> from levylearn.market import OptionGrid
+    >>> from levylearn.pricing import ContourPricer
+    >>> grid = OptionGrid(strikes=[80, 90, 100, 110, 120], maturities=[0.25, 1.0])
+    >>> params = np.array([[0.2, 0.4, -0.2]])
+    >>> pricer = ContourPricer("variance_gamma", grid)
+    >>> X = pricer.fit(params).transform(params)
+    >>> calibrator = NUTSCalibrator(pricer, noise=0.01).fit(X)
+    >>> low, high = calibrator.predict_interval(X)[0].T
+    >>> bool(np.all((low < params) & (params < high)))
+    True
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **MarkovChainCalibrator._parameter_constraints,
+        "n_chains": [Interval(Integral, 2, None, closed="left")],
+        "target_acceptance": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        pricer: BasePricer,
+        noise: ArrayLike = 0.01,
+        *,
+        noise_kind: str = "relative",
+        noise_prior: Any = None,
+        priors: Mapping[str, Any] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+        fixed: Mapping[str, float] | None = None,
+        estimate: str = "mean",
+        n_chains: int = 16,
+        target_acceptance: float = 0.8,
+        min_ess: float = 1000,
+        max_rhat: float = 1.01,
+        max_draws: int = 2000,
+        warm_up: int = 40,
+        random_state: Any = 0,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.pricer = pricer
+        self.noise = noise
+        self.noise_kind = noise_kind
+        self.noise_prior = noise_prior
+        self.priors = priors
+        self.bounds = bounds
+        self.fixed = fixed
+        self.estimate = estimate
+        self.n_chains = n_chains
+        self.target_acceptance = target_acceptance
+        self.min_ess = min_ess
+        self.max_rhat = max_rhat
+        self.max_draws = max_draws
+        self.warm_up = warm_up
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _blocks(self, target: Target, random: np.random.Generator, length: int) -> Iterator[Block]:
+        frame = _Frame(target, target.mode, target.factor)
+        point = frame.at(target.start(self.n_chains, random))
+        step = StepSize(1.0, self.target_acceptance)
+        for stage in range(2):
+            # The covariance is learned from the first half of the warm-up.
+            visited = []
+            for _ in range(self.warm_up // 2):
+                moved = no_u_turn(frame, point, step.current, random)
+                step.update(float(moved.acceptance.mean()))
+                point = moved.point
+                visited.append(point.w)
+            if stage == 0 and visited:
+                x = frame.x(point.w)
+                frame = frame.learned(np.concatenate(visited[len(visited) // 4 :]))
+                point, step = frame.at(x), StepSize(step.average, self.target_acceptance)
+        size = step.average
+        while True:
+            moves: list[Transition] = []
+            for _ in range(length):
+                moves.append(no_u_turn(frame, point, size, random))
+                point = moves[-1].point
+            yield _block(frame, moves, size)
+
+
+class _Frame:
+    """Coordinates w in which the posterior is nearly standard normal: x = centre + A w."""
+
+    def __init__(self, target: Target, centre: Floats, factor: Floats) -> None:
+        self.target, self.centre, self.factor = target, centre, factor
+
+    def x(self, w: Floats) -> Floats:
+        return self.centre + w @ self.factor.T
+
+    def __call__(self, w: Floats) -> tuple[Floats, Floats]:
+        value, gradient = self.target(self.x(w), slopes=True)
+        return value, gradient @ self.factor
+
+    def at(self, x: Floats) -> Point:
+        """Return the points with coordinates x."""
+        w = (x - self.centre) @ np.linalg.inv(self.factor).T
+        return Point(w, *self(w))
+
+    def learned(self, w: Floats) -> _Frame:
+        """Return the frame in which draws w of this one are standard normal, nearly."""
+        scatter = w.T @ w + _PRIOR_DRAWS * np.eye(w.shape[1])
+        factor = np.linalg.cholesky(scatter / (len(w) + _PRIOR_DRAWS))
+        return _Frame(self.target, self.centre, self.factor @ factor)
+
+
+def _block(frame: _Frame, moves: list[Transition], step_size: float) -> Block:
+    x = np.stack([frame.x(move.point.w) for move in moves], axis=1)
+    stats = {
+        "lp": np.stack([move.point.log_density for move in moves], axis=1),
+        "energy": np.stack([move.energy for move in moves], axis=1),
+        "acceptance_rate": np.stack([move.acceptance for move in moves], axis=1),
+        "diverging": np.stack([move.diverging for move in moves], axis=1),
+        "n_steps": np.stack([move.n_steps for move in moves], axis=1),
+        "tree_depth": np.stack([move.depth for move in moves], axis=1),
+        "step_size": np.full(x.shape[:2], step_size),
+    }
+    return Block(x, stats)
