@@ -23,6 +23,11 @@ _BATCHES = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256
 
 
+# The components beyond tell a few surfaces apart from all others, and nothing of these: from
+# them networks learn their examples by heart.
+MOST_COMPONENTS = 32
+
+
 class NeuralCalibrator(AmortisedCalibrator):
     """Base of the calibrators that are networks.
 
@@ -89,6 +94,10 @@ class NeuralCalibrator(AmortisedCalibrator):
     @abstractmethod
     def _inputs(self, X: Floats) -> Floats:
         """Return what the network gets for surfaces."""
+
+    def _entry(self) -> dict[str, Any] | None:
+        """Arguments of what comes before the network; None if nothing does."""
+        return None
 
     @abstractmethod
     def _network(self, n_in: int, n_out: int) -> tuple[str, dict[str, Any]]:
@@ -209,7 +218,8 @@ class NeuralCalibrator(AmortisedCalibrator):
             torch.manual_seed(seed)
             if self._module is None:
                 self._kind, self._spec = self._network(inputs.shape[1], y.shape[1])
-                module = _networks().build(self._kind, self._spec)
+                self._before = self._entry()
+                module = _networks().build(self._kind, self._spec, self._before)
             else:
                 module = self._module.float()
             self.history_ = train(
@@ -268,7 +278,7 @@ class NeuralCalibrator(AmortisedCalibrator):
 
         networks = _networks()
         with torch.random.fork_rng():  # the first weights are drawn, if only to be replaced
-            module = networks.build(self._kind, self._spec).double()
+            module = networks.build(self._kind, self._spec, self._before).double()
         return networks.load_weights(module, weights).eval()
 
 
@@ -276,10 +286,13 @@ class ComponentsCalibrator(NeuralCalibrator):
     """Base of the networks that see principal components."""
 
     def _prepare(self, X: Floats) -> None:
-        self._components = PrincipalComponents(X)
+        self._components = PrincipalComponents(X, MOST_COMPONENTS)
 
     def _inputs(self, X: Floats) -> Floats:
         return self._components.scores(X)
+
+    def _entry(self) -> dict[str, Any] | None:
+        return {}
 
 
 def checked_sizes(name: str, sizes: Any) -> tuple[int, ...]:

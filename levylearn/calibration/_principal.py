@@ -29,6 +29,8 @@ class PrincipalComponents:
     ----------
     X : ndarray of shape (n_samples, n_quotes)
         Surfaces; NaN where there is no quote.
+    most : int, default=None
+        How many components to keep at most.
 
     References
     ----------
@@ -36,7 +38,8 @@ class PrincipalComponents:
     the Royal Statistical Society B 61, 611-622.
     """
 
-    def __init__(self, X: Floats) -> None:
+    def __init__(self, X: Floats, most: int | None = None) -> None:
+        self._most = most
         self.centre, self.unit = location_and_scale(X)
         Z = (X - self.centre) / self.unit
         if np.isnan(Z).any():
@@ -62,10 +65,6 @@ class PrincipalComponents:
             scores[incomplete] = self._expected((X[incomplete] - self.centre) / self.unit)
         return scores
 
-    def whitened(self, X: Floats) -> Floats:
-        """Surfaces (n, m) with all their components brought to one size, quote by quote."""
-        return self.scores(X) @ self.directions.T
-
     def distances(self, X: Floats) -> Floats:
         """Squares (n,) of Mahalanobis' distances of surfaces (n, m), by the quotes there are."""
         scores = self.scores(X)
@@ -82,6 +81,8 @@ class PrincipalComponents:
         variance, directions = np.maximum(variance[::-1], 0.0), directions[:, ::-1]
         kept = variance > _LEAST_DEVIATION**2 * variance[0]
         kept[0] = True
+        if self._most is not None:
+            kept[self._most :] = False
         least = max(_LEAST_DEVIATION**2 * variance[0], np.finfo(float).tiny)
         self.deviation = np.sqrt(np.maximum(variance[kept], least))
         self.directions = directions[:, kept]

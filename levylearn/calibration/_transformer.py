@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.calibration._neural import NeuralCalibrator
+from levylearn.calibration._neural import MOST_COMPONENTS, NeuralCalibrator
 from levylearn.calibration._principal import PrincipalComponents, location_and_scale
 from levylearn.market import OptionGrid
 from levylearn.utils._sklearn import Interval
@@ -203,12 +203,15 @@ class TransformerCalibrator(NeuralCalibrator):
             parts = [location_and_scale(part.reshape(-1, 1)) for part in np.split(X, 3, axis=1)]
             self._location, self._scale = np.repeat(parts, n_quotes, axis=0)[..., 0].T
         else:
-            self._components = PrincipalComponents(X)
+            self._components = PrincipalComponents(X, MOST_COMPONENTS)
 
     def _inputs(self, X: Floats) -> Floats:
         if self.tokens:
             return (X - self._location) / self._scale
-        return self._components.whitened(X)
+        return self._components.scores(X)
+
+    def _entry(self) -> dict[str, Any] | None:
+        return None if self.tokens else {"directions": self._components.directions}
 
     def _traits(self, inputs: Floats) -> Floats:
         if not self.tokens:
@@ -223,7 +226,7 @@ class TransformerCalibrator(NeuralCalibrator):
 
     def _network(self, n_in: int, n_out: int) -> tuple[str, dict[str, Any]]:
         return "QuoteTransformer", {
-            "coordinates": None if self.tokens else _coordinates(self.grid, n_in),
+            "coordinates": None if self.tokens else _coordinates(self.grid, self.n_features_in_),
             "n_out": n_out,
             "width": self.width,
             "n_heads": self.n_heads,
