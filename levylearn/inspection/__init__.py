@@ -13,6 +13,7 @@ from levylearn.inspection._posterior import (
     posterior_diagnostics,
     sampler_statistics,
 )
+from levylearn.inspection._report import calibration_report
 from levylearn.inspection._robustness import robustness_curve
 from levylearn.inspection._robustness_display import RobustnessDisplay
 from levylearn.inspection._simulation_based import rank_test, simulation_based_ranks
@@ -42,6 +43,7 @@ __all__ = [
     "SurfaceNoveltyDetector",
     "TrainingDisplay",
     "WalkForwardDisplay",
+    "calibration_report",
     "compare_calibrators",
     "compare_models",
     "distribution_drift",

@@ -239,14 +239,14 @@ class RepricingErrorDisplay(_HeatMaps):
     grid : OptionGrid
         The contracts.
     values : dict of str to ndarray of shape (n_quotes,)
-        Mean errors and root mean squared errors in implied volatility points, by the title of
-        the panel; NaN for a quote that has none.
+        Mean errors and root mean squared errors in implied volatility points, or the errors if
+        there is one surface, by the title of the panel; NaN for a quote that has none.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
         Figure that holds the panels.
-    axes_ : ndarray of matplotlib Axes of shape (2,)
+    axes_ : ndarray of matplotlib Axes of shape (2,) or (1,)
         The panels.
 
     See Also
@@ -305,6 +305,8 @@ class RepricingErrorDisplay(_HeatMaps):
         quoted, priced = (np.where(each > 0, each, np.nan) for each in shown)
         error = 100 * (priced - quoted).T
         known = ~np.isnan(error)
+        if len(known.T) == 1:
+            return cls(grid, {"error (vol points)": error[:, 0]})
         values = {
             "mean error (vol points)": np.asarray(mean_over_quotes(error, known)),
             "RMSE (vol points)": np.sqrt(mean_over_quotes(error**2, known)),
