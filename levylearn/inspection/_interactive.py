@@ -180,8 +180,12 @@ def _(display: SurfaceDisplay) -> Any:
         figure.add_surface(x=x[0], y=y[:, 0], z=z, name="model", **scale)
     else:
         x, y, z = (each[known] for each in (grid.strike, grid.maturity, height))
+        place: dict[str, Any] = {"x": x, "y": y, "z": z, "name": "model"}
         i, j, k = _triangles(x, y).T
-        figure.add_mesh3d(x=x, y=y, z=z, i=i, j=j, k=k, intensity=z, name="model", **scale)
+        if len(i):
+            figure.add_mesh3d(**place, i=i, j=j, k=k, intensity=z, **scale)
+        else:  # no surface goes through quotes on a line
+            figure.add_scatter3d(**place, mode="markers", marker={"color": COLOURS[0], "size": 4})
     if display.market is not None:
         figure.add_scatter3d(
             x=grid.strike,
@@ -286,7 +290,7 @@ def _(display: IntervalDisplay) -> Any:
         figure.add_vline(promised, line={**_LINE, "dash": "dash"}, **first[0])
         figure.update_xaxes(
             title_text=f"parameters in their intervals (%); promised: {promised:g}",
-            range=[min(np.nanmin(low), promised) - 2, 101],
+            range=[min(promised, *low[np.isfinite(low)]) - 2, 101],
             **first[0],
         )
     rows = _some(len(display.widths))

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, estimator_html_repr
 
 from levylearn import __version__
+from levylearn.exceptions import CalibrationWarning, ExtrapolationWarning
 from levylearn.inspection._error_displays import ParityDisplay, ResidualsDisplay
 from levylearn.inspection._heat_maps import RepricingErrorDisplay
 from levylearn.inspection._interactive import MOST_POINTS, interactive
@@ -180,6 +181,8 @@ class _Facts:
     def ask(self, question: Callable[[], Any]) -> Any:
         """Answer of the calibrator; its warnings are kept."""
         with warnings.catch_warnings(record=True) as caught:
+            for category in (CalibrationWarning, ExtrapolationWarning):
+                warnings.simplefilter("always", category)
             answer = question()
         self.warnings.update(dict.fromkeys(str(each.message) for each in caught))
         return answer
@@ -206,8 +209,7 @@ class _Facts:
     @cached_property
     def answered(self) -> NDArray[np.bool_]:
         """Which surfaces have parameters."""
-        answered: NDArray[np.bool_] = ~np.isnan(self.found).any(axis=1)
-        return answered
+        return np.asarray(~np.isnan(self.found).any(axis=1))
 
     @cached_property
     def model(self) -> Floats:
@@ -284,10 +286,9 @@ def _errors(facts: _Facts, truth: Floats) -> Iterator[Section]:
     }
     frame = pd.DataFrame(columns, index=facts.names)
     frame.loc["mean"] = frame.mean()
-    errors = truth[facts.answered], facts.found[facts.answered]
     text = f"{_answers(facts)} Errors of a parameter are in units of {facts.whose_ranges}."
     pictures = [
-        interactive(display.from_predictions(*errors, names=facts.names))
+        interactive(display.from_predictions(truth, facts.found, names=facts.names))
         for display in (ParityDisplay, ResidualsDisplay)
     ]
     yield Section("Parameters", text, [table(frame), pictures[0]])
@@ -371,7 +372,7 @@ def _distances(facts: _Facts, market: Floats) -> Any:
 
 
 def _intervals(facts: _Facts) -> Iterator[Section]:
-    if not facts.has_intervals or len(facts.surfaces) == 1:
+    if not (facts.has_intervals and facts.answered.any()) or len(facts.surfaces) == 1:
         return
     display = facts.intervals
     each: dict[str, Any] = {"multioutput": "raw_values", "nan_policy": "omit"}
