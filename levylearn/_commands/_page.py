@@ -9,14 +9,15 @@ from zipfile import BadZipFile
 
 import pandas as pd
 
-from levylearn._commands._calibrate import fitted, model_names, prepared
+from levylearn._commands._calibrate import fitted, prepared
 from levylearn.datasets import SurfaceDataset
 from levylearn.inspection import calibration_report
+from levylearn.models import get_model
 from levylearn.pricing import ContourPricer
 from levylearn.utils._optional import import_optional
 
 # Whose classes a file may hold: others could do anything when they are read.
-_TRUSTED = ("levylearn.", "sklearn.")
+_TRUSTED = ("levylearn.", "sklearn.", "numpy.dtype")
 _READERS = {".parquet": pd.read_parquet, ".csv": pd.read_csv}
 
 
@@ -41,7 +42,7 @@ def report(arguments: Namespace) -> dict[str, Any]:
 
 def _of_quotes(arguments: Namespace) -> tuple[Any, Any, None, None]:
     """Calibrator of a model, and the surface of a chain."""
-    [name] = model_names([arguments.model])
+    name = get_model(arguments.model).name
     quotes, settings = prepared(arguments, [name])
     return fitted(name, quotes.chain, settings[name]), quotes.chain.prices[None, :], None, None
 

@@ -20,6 +20,7 @@ from sklearn.utils import check_array, estimator_html_repr
 
 from levylearn import __version__
 from levylearn.exceptions import CalibrationWarning, ExtrapolationWarning
+from levylearn.inspection._canvas import UNITS
 from levylearn.inspection._error_displays import ParityDisplay, ResidualsDisplay
 from levylearn.inspection._heat_maps import RepricingErrorDisplay
 from levylearn.inspection._interactive import MOST_POINTS, interactive
@@ -61,7 +62,6 @@ _SAME = 1e-6
 # A single surface is timed several times if that takes less than a second.
 _N_REPEATS, _QUICK = 5, 0.2
 _QUANTILES = {"mean": None, "median": 0.5, "95th percentile": 0.95}
-_UNITS = {"price": "currency", "forward_price": "of the forward", "implied_vol": "volatility"}
 
 
 @validate_params(
@@ -311,7 +311,7 @@ def _repricing(facts: _Facts) -> Iterator[Section]:
     ]
     kept = int(np.count_nonzero(~np.isnan(facts.model).all(axis=1)))
     text = (
-        f"Surfaces of the parameters found, in the pricer's unit ({_UNITS[unit]}) and in points of "
+        f"Surfaces of the parameters found, in the pricer's unit ({UNITS[unit]}) and in points of "
         f"implied volatility, over {kept} of {_plural(len(facts.found), 'surface')}."
     )
     yield Section("Repricing", text, tables)
@@ -337,13 +337,13 @@ def _fits(facts: _Facts) -> Iterator[Section]:
     smiles, text = _smiles(facts, typical), ""
     if len(errors) > 1:
         text = (
-            f"Surface {typical}, whose error is the median: {errors[typical]:.3g} ({_UNITS[unit]})."
+            f"Surface {typical}, whose error is the median: {errors[typical]:.3g} ({UNITS[unit]})."
         )
     market, model = facts.surfaces[typical], facts.model[typical]
     surface = SurfaceDisplay.from_predictions(grid, model, market=market, unit=unit)
     yield Section("Smiles and surface", text, [smiles, interactive(surface)])
     if worst != typical:
-        text = f"Surface {worst}, whose error is the largest: {errors[worst]:.3g} ({_UNITS[unit]})."
+        text = f"Surface {worst}, whose error is the largest: {errors[worst]:.3g} ({UNITS[unit]})."
         yield Section("The worst smiles", text, [_smiles(facts, worst)])
 
 
@@ -358,7 +358,7 @@ def _smiles(facts: _Facts, row: int) -> Any:
 def _distances(facts: _Facts, market: Floats) -> Any:
     pricer = facts.pricer
     errors = {
-        f"RMSE ({_UNITS[pricer.output]})": errors_in_price(market, facts.model),
+        f"RMSE ({UNITS[pricer.output]})": errors_in_price(market, facts.model),
         "MAPE (%)": 100 * relative_errors(market, facts.model, pricer),
         "implied-vol RMSE (points)": 100 * errors_in_volatility(market, facts.model, pricer),
     }

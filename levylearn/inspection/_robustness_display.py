@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from levylearn.inspection._canvas import COLOURS, DASHES, maximum_ticks, panels
-from levylearn.inspection._robustness import robustness_curve
+from levylearn.inspection._canvas import COLOURS, DASHES, UNITS, maximum_ticks, panels
+from levylearn.inspection._robustness import pricer_of, robustness_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,14 @@ _LEVELS = {
     "noise": "noise (% of each quote)",
     "missing": "quotes that are missing (%)",
     "shift": "strikes off by (%)",
+}
+# Errors whose unit does not depend on the pricer.
+_SHARES = {
+    "parameter_mae": "of range",
+    "parameter_rmse": "of range",
+    "repricing_mape": "of the quotes",
+    "repricing_implied_vol_rmse": "volatility",
+    "failure_rate": "of surfaces",
 }
 
 
@@ -36,6 +44,8 @@ class RobustnessDisplay:
         calibrators, a column ``calibrator`` tells whose row it is.
     error : str, default="repricing_rmse"
         The column that is drawn.
+    unit : str, default=""
+        What it is measured in.
 
     Attributes
     ----------
@@ -65,9 +75,10 @@ class RobustnessDisplay:
     'noise (% of each quote)'
     """
 
-    def __init__(self, table: pd.DataFrame, error: str = "repricing_rmse") -> None:
+    def __init__(self, table: pd.DataFrame, error: str = "repricing_rmse", unit: str = "") -> None:
         self.table = table
         self.error = error
+        self.unit = unit
 
     @classmethod
     def from_estimator(
@@ -107,13 +118,17 @@ class RobustnessDisplay:
 
         if not isinstance(estimators, Mapping):
             estimators = {type(estimators).__name__: estimators}
-        levels = kinds if isinstance(kinds, Mapping) else dict.fromkeys(kinds)
-        tables = [
-            robustness_curve(estimator, X, y, kind, level, **options).assign(calibrator=name)
-            for kind, level in levels.items()
-            for name, estimator in estimators.items()
-        ]
-        return cls(pd.concat(tables, ignore_index=True), error)
+        tables = []
+        for kind in kinds:
+            chosen = {**options, "levels": kinds[kind]} if isinstance(kinds, Mapping) else options
+            for name, estimator in estimators.items():
+                table = robustness_curve(estimator, X, y, kind, **chosen)
+                tables.append(table.assign(calibrator=name))
+        unit = _SHARES.get(error, "")
+        if error == "repricing_rmse":
+            pricer = pricer_of(next(iter(estimators.values())), options.get("pricer"))
+            unit = UNITS[pricer.output]
+        return cls(pd.concat(tables, ignore_index=True), error, unit)
 
     def plot(self, ax: Any = None, *, figure: Any = None) -> RobustnessDisplay:
         """Draw the curves.
@@ -150,29 +165,30 @@ class RobustnessDisplay:
             panel.grid(alpha=0.3)
             maximum_ticks(panel.xaxis, 5)
         self.axes_[0].set_ylim(0, None)
-        self.axes_[0].set_ylabel(self.error.replace("_", " "))
+        unit = f" ({self.unit})" if self.unit else ""
+        self.axes_[0].set_ylabel(self.error.replace("_", " ") + unit)
         if "calibrator" in self.table and ax is None:
-            handles, labels = self.axes_[0].get_legend_handles_labels()
+            drawn = {line.get_label(): line for panel in self.axes_ for line in panel.lines}
             self.figure_.legend(
-                handles, labels, loc="outside upper center", ncols=len(labels), frameon=False
+                drawn.values(), drawn, loc="outside upper center", ncols=len(drawn), frameon=False
             )
         return self
 
     def _draw(self, panel: Any, rows: pd.DataFrame) -> None:
-        named = rows.groupby("calibrator", sort=False) if "calibrator" in rows else [(None, rows)]
-        for i, (name, own) in enumerate(named):
-            curve = own.groupby("level")[self.error].agg(["mean", "min", "max"])
-            level = 100 * np.asarray(curve.index)
-            colour = COLOURS[i % len(COLOURS)]
-            panel.plot(
-                level,
-                curve["mean"],
-                color=colour,
-                linestyle=DASHES[i % len(DASHES)],
-                marker="o",
-                markersize=3,
-                label=name,
-            )
-            panel.fill_between(
-                level, curve["min"], curve["max"], color=colour, alpha=0.2, linewidth=0
-            )
+        if "calibrator" not in rows:
+            _draw_curve(panel, rows, self.error, 0)
+            return
+        # A calibrator looks the same in all panels, if it is not in each.
+        for i, name in enumerate(self.table["calibrator"].unique()):
+            own = rows[rows["calibrator"] == name]
+            if len(own):
+                _draw_curve(panel, own, self.error, i, label=name)
+
+
+def _draw_curve(panel: Any, rows: pd.DataFrame, error: str, look: int, **options: Any) -> None:
+    curve = rows.groupby("level")[error].agg(["mean", "min", "max"])
+    level = 100 * np.asarray(curve.index)
+    colour, dash = COLOURS[look % len(COLOURS)], DASHES[look % len(DASHES)]
+    style: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 3}
+    panel.plot(level, curve["mean"], **style, **options)
+    panel.fill_between(level, curve["min"], curve["max"], color=colour, alpha=0.2, linewidth=0)
