@@ -36,6 +36,8 @@ _MOST_PANELS = 4  # side by side
 _LEAST_POINTS = 4  # that a surface through ragged quotes takes
 _DASHES = ("solid", "dash", "dashdot", "dot")
 _GREY = "#404040"
+# Not plotly's own: 3p for three trillionths.
+_NUMBERS = {"exponentformat": "power"}
 # Ends of a scale of colours have another name in heat maps than with points.
 _OF_TABLES = {"cmin": "zmin", "cmax": "zmax"}
 _POINTS: dict[str, Any] = {"color": COLOURS[1], "size": 5, "opacity": 0.5}
@@ -224,7 +226,7 @@ def _(display: RepricingErrorDisplay) -> Any:
     figure, places = _panels(len(display.values), titles=list(display.values), width=2, height=320)
     for place, values in zip(places, display.values.values(), strict=True):
         right = figure.get_subplot(**place).xaxis.domain[1]
-        bar = {"x": right, "xanchor": "left", "thickness": 12, "len": 1}
+        bar = {"x": right, "xanchor": "left", "thickness": 12, "len": 1, **_NUMBERS}
         draw = _draw_table if display.grid.is_product else _draw_quotes
         draw(figure, display.grid, values, {**_colours(values), "colorbar": bar}, place)
         figure.update_xaxes(title_text="strike", **place)
@@ -350,6 +352,8 @@ def _panels(
         horizontal_spacing=0.3 / n_columns if n_columns < _MOST_PANELS else 0.05,
         **options,
     )
+    figure.update_xaxes(**_NUMBERS)
+    figure.update_yaxes(**_NUMBERS)
     return _styled(figure, height * n_rows + 60), places
 
 

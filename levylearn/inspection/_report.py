@@ -125,7 +125,7 @@ def calibration_report(
 
     Notes
     -----
-    `predict` is called for all surfaces and, to time it, for the first alone; `predict_interval`
+    `predict` is called for all surfaces and, to time it, for one alone; `predict_interval`
     once. Their warnings are listed on the page instead of being given.
 
     Smiles are those of the surface whose error is the median, and of the one whose error is the
@@ -178,13 +178,14 @@ class _Facts:
         self.truth = None if y is None else pair_of_sets(y, self.found)[0]
         self.names = self._names(y)
 
-    def ask(self, question: Callable[[], Any]) -> Any:
-        """Answer of the calibrator; its warnings are kept."""
+    def ask(self, question: Callable[[], Any], *, again: bool = False) -> Any:
+        """Answer of the calibrator; its warnings are kept, unless it has given them before."""
         with warnings.catch_warnings(record=True) as caught:
             for category in (CalibrationWarning, ExtrapolationWarning):
                 warnings.simplefilter("always", category)
             answer = question()
-        self.warnings.update(dict.fromkeys(str(each.message) for each in caught))
+        if not again:
+            self.warnings.update(dict.fromkeys(str(each.message) for each in caught))
         return answer
 
     def _names(self, y: Any) -> list[str]:
@@ -339,9 +340,12 @@ def _fits(facts: _Facts) -> Iterator[Section]:
         text = (
             f"Surface {typical}, whose error is the median: {errors[typical]:.3g} ({UNITS[unit]})."
         )
-    market, model = facts.surfaces[typical], facts.model[typical]
-    surface = SurfaceDisplay.from_predictions(grid, model, market=market, unit=unit)
-    yield Section("Smiles and surface", text, [smiles, interactive(surface)])
+    parts = [smiles]
+    if len(grid.slices) > 1:
+        market, model = facts.surfaces[typical], facts.model[typical]
+        surface = SurfaceDisplay.from_predictions(grid, model, market=market, unit=unit)
+        parts.append(interactive(surface))
+    yield Section("Smiles", text, parts)
     if worst != typical:
         text = f"Surface {worst}, whose error is the largest: {errors[worst]:.3g} ({UNITS[unit]})."
         yield Section("The worst smiles", text, [_smiles(facts, worst)])
@@ -400,8 +404,11 @@ def _time(facts: _Facts) -> Iterator[Section]:
     rows = {f"all {n} at once" if n > 1 else "one surface": facts.seconds}
     if n > 1:
         n_repeats = _N_REPEATS if facts.seconds < _QUICK else 1
-        alone = facts.ask(lambda: calibration_time(facts.calibrator, facts.X[:1], n_repeats))
-        rows["one alone"] = alone
+        first = int(np.argmax(facts.answered))
+        one = facts.X[first : first + 1]
+        rows["one alone"] = facts.ask(
+            lambda: calibration_time(facts.calibrator, one, n_repeats), again=True
+        )
     frame = pd.DataFrame({"ms per surface": rows}) * 1e3
     yield Section("Time", f"By the clock, on {_machine()}.", [table(frame)])
 

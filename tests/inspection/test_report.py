@@ -128,7 +128,7 @@ def test_sections_of_surfaces_whose_parameters_are_known(network):
         "Residuals",
         "Repricing",
         "Errors over strikes and maturities",
-        "Smiles and surface",
+        "Smiles",
         "The worst smiles",
         "Intervals",
         "Training",
@@ -197,7 +197,7 @@ def test_one_surface_of_a_market():
         "Parameters",
         "Repricing",
         "Errors over strikes and maturities",
-        "Smiles and surface",
+        "Smiles",
         "Time",
     ]
     (parameters,) = found.table("found", "from", "to")
@@ -234,10 +234,22 @@ def test_surfaces_without_an_answer_are_counted():
     assert "58 of 60 surfaces have an answer" in found.text
     assert "over 58 of 60 surfaces" in found.text
     assert found.headings[-1] == "Warnings"
-    assert "rows 0, 1" in found.text or "row 0" in found.text
+    assert "2 of 60 surfaces could not be calibrated; the first is row 0" in found.text
+    assert found.text.count("could not be calibrated") == 1
     only_lost = page(SEARCH, surfaces[:2], Y[:2])
     assert "0 of 2 surfaces have an answer" in only_lost.text
     assert not [name for name in only_lost.headings if "mile" in name]
+
+
+def test_one_maturity_is_no_surface():
+    grid = OptionGrid([90, 100, 110], [0.5])
+    surfaces, params = make_surfaces("black_scholes", grid, 5, random_state=0)
+    calibrator = LeastSquaresCalibrator(ContourPricer("black_scholes", grid)).fit(surfaces)
+    found = page(calibrator, surfaces, params)
+    number = found.headings.index("Smiles") + 1
+    assert [name for name in found.pictures if name.startswith(f"part-{number}-")] == [
+        f"part-{number}-1"
+    ]
 
 
 def test_frames_stay_frames():
