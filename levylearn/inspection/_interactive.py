@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.spatial import Delaunay
 
 from levylearn.inspection._canvas import COLOURS
 from levylearn.inspection._error_displays import (
@@ -33,7 +32,6 @@ Floats = NDArray[np.float64]
 # More points than these make a page slow, and no picture clearer.
 MOST_POINTS = 2000
 _MOST_PANELS = 4  # side by side
-_LEAST_POINTS = 4  # that a surface through ragged quotes takes
 _DASHES = ("solid", "dash", "dashdot", "dot")
 _GREY = "#404040"
 # Not plotly's own: 3p for three trillionths.
@@ -181,11 +179,11 @@ def _(display: SurfaceDisplay) -> Any:
         x, y, z = (each.reshape(grid.shape) for each in (grid.strike, grid.maturity, height))
         figure.add_surface(x=x[0], y=y[:, 0], z=z, name="model", **scale)
     else:
-        x, y, z = (each[known] for each in (grid.strike, grid.maturity, height))
-        place: dict[str, Any] = {"x": x, "y": y, "z": z, "name": "model"}
-        i, j, k = _triangles(x, y).T
+        place: dict[str, Any] = {"x": grid.strike, "y": grid.maturity, "z": height}
+        place["name"] = "model"
+        i, j, k = display.triangles.T
         if len(i):
-            figure.add_mesh3d(**place, i=i, j=j, k=k, intensity=z, **scale)
+            figure.add_mesh3d(**place, i=i, j=j, k=k, intensity=height, **scale)
         else:  # no surface goes through quotes on a line
             figure.add_scatter3d(**place, mode="markers", marker={"color": COLOURS[0], "size": 4})
     if display.market is not None:
@@ -209,16 +207,6 @@ def _(display: SurfaceDisplay) -> Any:
         scene={**axes, "aspectmode": "cube", "camera": view},
         margin={"t": 40, "b": 10},
     )
-
-
-def _triangles(x: Floats, y: Floats) -> NDArray[np.intp]:
-    """Triangles between quotes, as they look: strikes and maturities have no common unit."""
-    places = np.column_stack([x, y])
-    extent = np.ptp(places, axis=0) if len(places) else np.zeros(2)
-    if len(places) < _LEAST_POINTS or not extent.all():
-        return np.empty((0, 3), dtype=np.intp)
-    triangles: NDArray[np.intp] = Delaunay(places / extent).simplices
-    return triangles
 
 
 @interactive.register

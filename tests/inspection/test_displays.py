@@ -88,6 +88,19 @@ def test_surfaces_of_any_quotes(grid):
     assert len(display.plot(figure=Figure()).ax_.collections) == 1
 
 
+def test_triangles_are_between_neighbours():
+    """As they look: a strike of a thousand is no further away than a maturity of one."""
+    grid = OptionGrid([900, 1000, 1100], [0.5, 1.0]).take([0, 1, 2, 3, 4, 5])
+    volatility = np.full(6, 0.2)
+    volatility[5] = np.nan
+    display = SurfaceDisplay.from_predictions(grid, volatility, unit="implied_vol")
+    corners = [set(triangle) for triangle in display.triangles.tolist()]
+    assert {1, 2, 4} in corners
+    assert len(corners) == 3
+    assert 5 not in set().union(*corners)
+    display.plot(figure=Figure()).figure_.draw_without_rendering()
+
+
 def test_surface_from_estimator():
     quotes = SURFACE[0].copy()
     quotes[3] = np.nan
