@@ -14,12 +14,15 @@ from levylearn.utils._optional import import_optional
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "DASHES", "draw_on_contracts", "maximum_ticks", "panels", "title_of"]
+__all__ = ["COLOURS", "DASHES", "UNITS", "draw_on_contracts", "maximum_ticks", "panels", "title_of"]
 
 # Dark enough for paper, and told apart by the colour-blind (Okabe and Ito), as the
 # dashes tell them apart in grey.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+
+# What the outputs of pricers are measured in.
+UNITS = {"price": "currency", "forward_price": "of the forward", "implied_vol": "volatility"}
 
 _MAX_TICKS = 6
 
