@@ -1,8 +1,10 @@
 """Which quotes matter, what is new about a surface, how calibrators compare, and pictures."""
 
 from levylearn.inspection._compare import compare_calibrators, compare_models
+from levylearn.inspection._convergence_displays import ConvergenceDisplay, RankDisplay
 from levylearn.inspection._drift import distribution_drift
 from levylearn.inspection._error_displays import ParityDisplay, ResidualsDisplay
+from levylearn.inspection._fan_display import PredictiveFanDisplay
 from levylearn.inspection._heat_maps import GreeksDisplay, JacobianDisplay
 from levylearn.inspection._jacobian import jacobian_sensitivity, worst_case_errors
 from levylearn.inspection._novelty import SurfaceNoveltyDetector
@@ -12,6 +14,8 @@ from levylearn.inspection._posterior import (
     posterior_diagnostics,
     sampler_statistics,
 )
+from levylearn.inspection._posterior_displays import PosteriorDisplay, TraceDisplay
+from levylearn.inspection._region_displays import CornerDisplay, CredibleRegionDisplay
 from levylearn.inspection._robustness import robustness_curve
 from levylearn.inspection._simulation_based import rank_test, simulation_based_ranks
 from levylearn.inspection._smile import SmileFitDisplay
@@ -23,18 +27,25 @@ from levylearn.inspection._training_display import TrainingDisplay
 from levylearn.inspection._validation_displays import CrossValidationDisplay, WalkForwardDisplay
 
 __all__ = [
+    "ConvergenceDisplay",
+    "CornerDisplay",
+    "CredibleRegionDisplay",
     "CrossValidationDisplay",
     "GreeksDisplay",
     "JacobianDisplay",
     "ParameterCoverageDisplay",
     "ParityDisplay",
     "PerturbationDisplay",
+    "PosteriorDisplay",
+    "PredictiveFanDisplay",
+    "RankDisplay",
     "ResidualsDisplay",
     "SmileFitDisplay",
     "SobolDisplay",
     "SpeedAccuracyDisplay",
     "SurfaceDisplay",
     "SurfaceNoveltyDetector",
+    "TraceDisplay",
     "TrainingDisplay",
     "WalkForwardDisplay",
     "compare_calibrators",
