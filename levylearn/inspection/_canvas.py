@@ -18,6 +18,7 @@ __all__ = [
     "COLOURS",
     "DASHES",
     "draw_on_contracts",
+    "legend_of",
     "maximum_ticks",
     "panels",
     "shade",
@@ -81,6 +82,15 @@ def panels(
     for unused in made[n_panels:]:
         unused.remove()
     return made[:n_panels]
+
+
+def legend_of(axes: Any) -> dict[str, Any]:
+    """Artists of all panels, each label once."""
+    known: dict[str, Any] = {}
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        known.update(zip(labels, handles, strict=True))
+    return known
 
 
 def maximum_ticks(axis: Any, n_ticks: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from levylearn.inspection._canvas import COLOURS, maximum_ticks, panels, shade
+from levylearn.inspection._canvas import COLOURS, legend_of, maximum_ticks, panels, shade
 from levylearn.inspection._frames import as_given
 from levylearn.inspection._smile import one_surface, shown_volatilities
 from levylearn.market import OptionGrid
@@ -234,7 +234,9 @@ class PredictiveFanDisplay:
         strike = self.grid.strike[by_strike]
         if self.quotes is not None:
             here = self.quotes[np.isclose(self.quotes["maturity"], maturity, rtol=1e-6)]
-            panel.plot(here["strike"], scale * here["value"], label="quotes", zorder=3, **_QUOTE)
+            if len(here):
+                points = here["strike"], scale * here["value"]
+                panel.plot(*points, label="quotes", zorder=3, **_QUOTE)
         for i, coverage in enumerate(sorted(self.bands, reverse=True)):
             band = scale * self.bands[coverage].iloc[by_strike]
             panel.fill_between(
@@ -253,9 +255,9 @@ class PredictiveFanDisplay:
             panel.tick_params(labelbottom=True)  # also where no panel is below
         self.figure_.supxlabel("strike", fontsize="medium")
         self.figure_.supylabel(_SHOWN[self.quantity][1], fontsize="medium")
-        handles, labels = self.axes_[0].get_legend_handles_labels()
+        known = legend_of(self.axes_)
         self.figure_.legend(
-            handles, labels, loc="outside upper center", ncols=len(labels), frameon=False
+            known.values(), known, loc="outside upper center", ncols=len(known), frameon=False
         )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from levylearn.calibration._draws import check_interval, intervals
-from levylearn.inspection._canvas import COLOURS, maximum_ticks, panels
+from levylearn.inspection._canvas import COLOURS, legend_of, maximum_ticks, panels
 from levylearn.inspection._posterior_draws import (
     checked_truth,
     density_of,
@@ -21,7 +21,7 @@ from levylearn.inspection._posterior_draws import (
 )
 from levylearn.utils._optional import import_optional
 
-__all__ = ["TRUTH", "PosteriorDisplay", "TraceDisplay", "draw_densities", "legend_of"]
+__all__ = ["TRUTH", "PosteriorDisplay", "TraceDisplay", "draw_densities"]
 
 Floats = NDArray[np.float64]
 Density = Callable[[Floats], Floats]
@@ -219,7 +219,7 @@ class PosteriorDisplay:
         self.densities = densities
         self.intervals = intervals
         self.coverage = coverage
-        self.truth = truth
+        self.truth = {} if truth is None else truth
 
     @classmethod
     def from_posterior(
@@ -352,15 +352,6 @@ class PosteriorDisplay:
         return self
 
 
-def legend_of(axes: Any) -> dict[str, Any]:
-    """Artists of all panels, each label once."""
-    known: dict[str, Any] = {}
-    for panel in axes:
-        handles, labels = panel.get_legend_handles_labels()
-        known.update(zip(labels, handles, strict=True))
-    return known
-
-
 def draw_densities(panel: Any, display: PosteriorDisplay, name: str) -> None:
     """Draw what a display has of one unknown."""
     table = display.densities[name]
@@ -378,7 +369,7 @@ def draw_densities(panel: Any, display: PosteriorDisplay, name: str) -> None:
         linewidth=0,
         label=f"{100 * display.coverage:.4g} % interval",
     )
-    if name in (display.truth or {}):
+    if name in display.truth:
         panel.axvline(display.truth[name], label="truth", **TRUTH)
     panel.set_yticks([])
     panel.set_ylim(bottom=0)
@@ -386,10 +377,11 @@ def draw_densities(panel: Any, display: PosteriorDisplay, name: str) -> None:
 
 
 def _densities(draws: Floats, prior: Density | None) -> pd.DataFrame:
-    """Densities of an unknown, over the range of its draws."""
+    """Densities of an unknown; that of the draws is NaN beyond them."""
     known, density = density_of(draws, "PosteriorDisplay")
     value = spread(draws, _N_VALUES)
-    table = {"value": value, "posterior": np.interp(value, known, density, left=0.0, right=0.0)}
+    within = np.interp(value, known, density, left=np.nan, right=np.nan)
+    table = {"value": value, "posterior": within}
     if prior is not None:
         table["prior"] = prior(value)
     return pd.DataFrame(table)

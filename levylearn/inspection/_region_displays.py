@@ -11,12 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.interpolate import RegularGridInterpolator
 
-from levylearn.inspection._canvas import COLOURS, maximum_ticks, panels, shade
+from levylearn.inspection._canvas import COLOURS, legend_of, maximum_ticks, panels, shade
 from levylearn.inspection._posterior_displays import (
     TRUTH,
     PosteriorDisplay,
     draw_densities,
-    legend_of,
 )
 from levylearn.inspection._posterior_draws import (
     checked_truth,
@@ -100,7 +99,7 @@ class CredibleRegionDisplay:
     ) -> None:
         self.names = names
         self.region = region
-        self.truth = truth
+        self.truth = {} if truth is None else truth
 
     @classmethod
     def from_posterior(
@@ -404,7 +403,7 @@ def _draw_regions(panel: Any, display: CredibleRegionDisplay) -> None:
     panel.contourf(x, y, density, [*edges, np.inf], colors=shades)
     panel.contour(x, y, density, edges, colors=COLOURS[1], linewidths=0.9)
     for name, line in zip(display.names, (panel.axvline, panel.axhline), strict=True):
-        if name in (display.truth or {}):
+        if name in display.truth:
             line(display.truth[name], **TRUTH)
     panel.grid(alpha=0.3)
     for axis in (panel.xaxis, panel.yaxis):
@@ -420,7 +419,7 @@ def _explained(display: CredibleRegionDisplay) -> list[Any]:
         patch(facecolor=shade(i), edgecolor=COLOURS[1], label=f"{100 * coverage:.4g} % region")
         for i, coverage in enumerate(sorted(display.region.levels, reverse=True))
     ]
-    if set(display.names) & set(display.truth or {}):
+    if set(display.names) & set(display.truth):
         handles.append(line([], [], label="truth", **TRUTH))
     return handles
 
