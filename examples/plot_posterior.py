@@ -140,9 +140,8 @@ pd.concat(columns, axis=1).round(4)
 # Options that are not quoted
 # ---------------------------
 #
-# Does it matter, if all that is wanted is a price? Where there are quotes it does not: at half of
-# the strikes the bands of 95 % are less than a fifth of a volatility point wide, and most are hidden
-# by the line.
+# Does it matter, if all that is wanted is a price? Where there are quotes it does not: the bands of
+# 95 % are between an eighth and half of a volatility point wide, hardly wider than the line.
 fan = PredictiveFanDisplay.from_estimator(calibrator, X).plot()
 plt.show()
 
@@ -171,8 +170,8 @@ pd.DataFrame(widths, beyond.maturity[::26], beyond.strike[:26]).iloc[:, ::5].rou
 #
 # All this holds if the model is right, and if errors are independent. They are not. The smiles of
 # the model are too straight at the first maturities, and miss the low strikes of the last, so that
-# errors at neighbouring strikes are alike. Then quotes say less than as many independent ones would,
-# and all the intervals above are too narrow.
+# errors at neighbouring strikes are alike. Then quotes say less than as many independent ones
+# would, and all the intervals above are too narrow.
 left = X[0] - calibrator.calibrate(X).surfaces[0]
 neighbours = np.concatenate(
     [np.column_stack([left[q[:-1]], left[q[1:]]]) for _, q in data.grid.slices]

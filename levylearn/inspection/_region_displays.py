@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 _REGION, _PAIR = (3.6, 3.2), (1.7, 1.6)  # inches
 _COVERAGES = (0.5, 0.95)
 _N_VALUES, _MOST_KERNELS = 64, 2000
+# Correlations nearer to one than this are told from it by rounding only.
+_ON_A_LINE = 1e-12
 
 
 class Region(NamedTuple):
@@ -427,11 +429,10 @@ def _explained(display: CredibleRegionDisplay) -> list[Any]:
 def _region(x: Floats, y: Floats, coverages: Sequence[float]) -> Region:
     """Regions of highest density of draws (n,) of two unknowns."""
     _check_coverages(coverages)
+    if 1 - abs(np.corrcoef(x, y)[0, 1]) < _ON_A_LINE:
+        raise ValueError("posterior: the draws of both unknowns lie on a line.")
     few = np.linspace(0, len(x) - 1, min(len(x), _MOST_KERNELS)).astype(np.intp)
-    try:
-        kernels = stats.gaussian_kde([x[few], y[few]])
-    except np.linalg.LinAlgError as error:
-        raise ValueError("posterior: the draws of both unknowns lie on a line.") from error
+    kernels = stats.gaussian_kde([x[few], y[few]])
     across, up = spread(x, _N_VALUES), spread(y, _N_VALUES)
     points = np.stack(np.meshgrid(across, up), axis=0)
     density = kernels(points.reshape(2, -1)).reshape(points.shape[1:])

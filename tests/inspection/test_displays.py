@@ -11,19 +11,26 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import levylearn.inspection
-from levylearn.calibration import LeastSquaresCalibrator, MLPCalibrator
+from levylearn.calibration import LaplaceCalibrator, LeastSquaresCalibrator, MLPCalibrator
 from levylearn.datasets import make_surface_series, make_surfaces
 from levylearn.inspection import (
+    ConvergenceDisplay,
+    CornerDisplay,
+    CredibleRegionDisplay,
     CrossValidationDisplay,
     GreeksDisplay,
     JacobianDisplay,
     ParameterCoverageDisplay,
     ParityDisplay,
     PerturbationDisplay,
+    PosteriorDisplay,
+    PredictiveFanDisplay,
+    RankDisplay,
     ResidualsDisplay,
     SobolDisplay,
     SpeedAccuracyDisplay,
     SurfaceDisplay,
+    TraceDisplay,
     TrainingDisplay,
     WalkForwardDisplay,
     distribution_drift,
@@ -43,6 +50,7 @@ NAMES = ["sigma", "nu", "theta"]
 LINE = LinearRegression().fit(X, Y)
 SEARCH = LeastSquaresCalibrator(PRICER, n_candidates=16, n_starts=1).fit(X)
 SURFACE = SEARCH.pricer_.transform(PARAMS)
+POSTERIOR = LaplaceCalibrator(PRICER, n_draws=256).fit(SURFACE)
 
 
 def points(collection):
@@ -343,6 +351,13 @@ EVERY = [
     GreeksDisplay.from_estimator(PRICER, PARAMS, greeks=["delta", "theta"]),
     PerturbationDisplay.from_estimator(PRICER, PARAMS),
     ParameterCoverageDisplay.from_predictions("variance_gamma", Y),
+    TraceDisplay.from_estimator(POSTERIOR, SURFACE),
+    PosteriorDisplay.from_estimator(POSTERIOR, SURFACE),
+    CredibleRegionDisplay.from_estimator(POSTERIOR, SURFACE, ["nu", "theta"]),
+    CornerDisplay.from_estimator(POSTERIOR, SURFACE),
+    ConvergenceDisplay.from_estimator(POSTERIOR, SURFACE),
+    PredictiveFanDisplay.from_estimator(POSTERIOR, SURFACE),
+    RankDisplay(pd.DataFrame(np.random.default_rng(0).random((50, 2)), columns=["a", "b"])),
 ]
 
 
