@@ -63,6 +63,6 @@ plt.show()
 #
 # How often the intervals of 95 % hold the truth, and two tests of whether ranks are uniform. With
 # the larger errors the intervals of ``sigma`` hold it in nine cases of ten, which may be good
-# enough for a first look. For more there is :class:`~levylearn.calibration.NUTSCalibrator`, which assumes
-# no shape.
+# enough for a first look. For more there is :class:`~levylearn.calibration.NUTSCalibrator`, which
+# assumes no shape.
 pd.concat({size: rank_test(display.ranks) for size, display in displays.items()}).round(3)
