@@ -17,7 +17,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
-from levylearn.calibration._draws import KINDS, Draws, inference_data, intervals
+from levylearn.calibration._draws import Draws, check_interval, inference_data, intervals
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._mode import Modes, find_modes
 from levylearn.calibration._posterior import Noise, PosteriorDensity
@@ -208,7 +208,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1, or `kind` is unknown.
         """
-        _check_interval(coverage, kind)
+        check_interval(coverage, kind)
         return self._summarised(
             self._surfaces(X), lambda params: intervals(params, coverage, kind), 2
         )
@@ -361,7 +361,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1, or `kind` is unknown.
         """
-        _check_interval(coverage, kind)
+        check_interval(coverage, kind)
         X = self._surfaces(X)
         outcomes, sets = [], []
         for draws in self._draw(X):
@@ -378,6 +378,29 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 [self._estimated(values)[..., None], intervals(values, coverage, kind)], axis=-1
             ),
         )
+
+    def prior_density(self, name: str, values: ArrayLike) -> Floats:
+        """Density of an unknown before quotes are seen.
+
+        Parameters
+        ----------
+        name : str
+            A free parameter, or ``"noise_level"`` if that is unknown.
+        values : array-like
+            Where.
+
+        Returns
+        -------
+        density : ndarray of the same shape
+            Of the prior cut off at the bounds: zero beyond them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such unknown.
+        """
+        check_is_fitted(self)
+        return self._space.marginal(name, np.asarray(values, dtype=np.float64))
 
     def prior_predictive(
         self, n_samples: int = 1, *, random_state: Any = None
@@ -532,13 +555,6 @@ def _simulated(
     raise ValueError(
         f"priors: {n_found} of {_MOST_TRIES * n_samples} draws can be priced; narrow them."
     )
-
-
-def _check_interval(coverage: float, kind: str) -> None:
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
 
 
 def _thinned(draws: Floats, most: int) -> Floats:

@@ -65,6 +65,11 @@ class _Axis:
         with np.errstate(over="ignore"):
             return np.exp(log_normal - self.prior.logpdf(value))
 
+    def density(self, value: Floats) -> Floats:
+        """Density of the prior, which is cut off at the bounds."""
+        inside = (value >= self.low) & (value <= self.high)
+        return np.where(inside, self.prior.pdf(value) / self._mass, 0.0)
+
     def coordinate(self, value: Floats) -> Floats:
         """Coordinates of values; infinite at the bounds."""
         left = (self.prior.cdf(value) - self._below) / self._mass
@@ -152,6 +157,12 @@ class PriorSpace:
         for j, column in enumerate(self.free):
             x[:, j] = self._axes[j].coordinate(params[:, column])
         return x
+
+    def marginal(self, name: str, values: Floats) -> Floats:
+        """Prior density of one unknown at any values of it."""
+        if name not in self.names:
+            raise ValueError(f"name must be one of {', '.join(self.names)}; got {name!r}.")
+        return self._axes[self.names.index(name)].density(values)
 
     @staticmethod
     def log_density(x: Floats) -> Floats:

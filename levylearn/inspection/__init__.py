@@ -1,8 +1,10 @@
 """Which quotes matter, what is new about a surface, how calibrators compare, and pictures."""
 
 from levylearn.inspection._compare import compare_calibrators, compare_models
+from levylearn.inspection._convergence_displays import ConvergenceDisplay, RankDisplay
 from levylearn.inspection._drift import distribution_drift
 from levylearn.inspection._error_displays import ParityDisplay, ResidualsDisplay
+from levylearn.inspection._fan_display import PredictiveFanDisplay
 from levylearn.inspection._heat_maps import GreeksDisplay, JacobianDisplay, RepricingErrorDisplay
 from levylearn.inspection._interval_display import IntervalDisplay
 from levylearn.inspection._jacobian import jacobian_sensitivity, worst_case_errors
@@ -13,6 +15,8 @@ from levylearn.inspection._posterior import (
     posterior_diagnostics,
     sampler_statistics,
 )
+from levylearn.inspection._posterior_displays import PosteriorDisplay, TraceDisplay
+from levylearn.inspection._region_displays import CornerDisplay, CredibleRegionDisplay
 from levylearn.inspection._report import calibration_report
 from levylearn.inspection._robustness import robustness_curve
 from levylearn.inspection._robustness_display import RobustnessDisplay
@@ -26,6 +30,9 @@ from levylearn.inspection._training_display import TrainingDisplay
 from levylearn.inspection._validation_displays import CrossValidationDisplay, WalkForwardDisplay
 
 __all__ = [
+    "ConvergenceDisplay",
+    "CornerDisplay",
+    "CredibleRegionDisplay",
     "CrossValidationDisplay",
     "GreeksDisplay",
     "IntervalDisplay",
@@ -33,6 +40,9 @@ __all__ = [
     "ParameterCoverageDisplay",
     "ParityDisplay",
     "PerturbationDisplay",
+    "PosteriorDisplay",
+    "PredictiveFanDisplay",
+    "RankDisplay",
     "RepricingErrorDisplay",
     "ResidualsDisplay",
     "RobustnessDisplay",
@@ -41,6 +51,7 @@ __all__ = [
     "SpeedAccuracyDisplay",
     "SurfaceDisplay",
     "SurfaceNoveltyDetector",
+    "TraceDisplay",
     "TrainingDisplay",
     "WalkForwardDisplay",
     "calibration_report",

@@ -14,7 +14,17 @@ from levylearn.utils._optional import import_optional
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "DASHES", "UNITS", "draw_on_contracts", "maximum_ticks", "panels", "title_of"]
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "UNITS",
+    "draw_on_contracts",
+    "legend_of",
+    "maximum_ticks",
+    "panels",
+    "shade",
+    "title_of",
+]
 
 # Dark enough for paper, and told apart by the colour-blind (Okabe and Ito), as the
 # dashes tell them apart in grey.
@@ -78,10 +88,24 @@ def panels(
     return made[:n_panels]
 
 
+def legend_of(axes: Any) -> dict[str, Any]:
+    """Artists of all panels, each label once."""
+    known: dict[str, Any] = {}
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        known.update(zip(labels, handles, strict=True))
+    return known
+
+
 def maximum_ticks(axis: Any, n_ticks: int) -> None:
     """Let an axis of numbers have a few ticks only."""
     ticker = import_optional("matplotlib.ticker", "plot")
     axis.set_major_locator(ticker.MaxNLocator(n_ticks))
+
+
+def shade(i: int) -> tuple[str, float]:
+    """Colour of the widest band or region, 0, and of those within it."""
+    return COLOURS[1], min(0.2 + 0.22 * i, 1.0)
 
 
 def title_of(parameter: Any) -> str:

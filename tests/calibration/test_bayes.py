@@ -421,6 +421,20 @@ def test_bands_of_a_hopeless_surface():
     assert np.isfinite(bands.loc[1]).all(axis=None)
 
 
+def test_prior_density_is_cut_off_at_the_bounds():
+    calibrator = LaplaceCalibrator(
+        LinearPrices(), **KNOWN, noise_prior=stats.lognorm(0.5), bounds={"a": (0.5, 2.0)}
+    ).fit(QUOTES[:1])
+    values = np.array([[0.4, 0.5, 1.0], [1.9, 2.0, 2.1]])
+    ends = (np.array([0.5, 2.0]) - MEAN[0]) / DEVIATION[0]
+    cut_off = stats.truncnorm(*ends, loc=MEAN[0], scale=DEVIATION[0])
+    np.testing.assert_allclose(calibrator.prior_density("a", values), cut_off.pdf(values))
+    level = calibrator.prior_density("noise_level", [-1.0, 0.7])
+    np.testing.assert_allclose(level, stats.lognorm(0.5).pdf([-1.0, 0.7]))
+    with pytest.raises(ValueError, match="name must be one of a, b, noise_level; got 'c'"):
+        calibrator.prior_density("c", 1.0)
+
+
 def test_prior_predictive_is_prior_and_noise():
     calibrator = LaplaceCalibrator(LinearPrices(), **KNOWN).fit(QUOTES)
     X, unknowns = calibrator.prior_predictive(20_000, random_state=0)

@@ -12,9 +12,12 @@ from sklearn.preprocessing import StandardScaler
 from statsmodels.stats.proportion import proportion_confint
 
 import levylearn.inspection
-from levylearn.calibration import LeastSquaresCalibrator, MLPCalibrator
+from levylearn.calibration import LaplaceCalibrator, LeastSquaresCalibrator, MLPCalibrator
 from levylearn.datasets import make_surface_series, make_surfaces
 from levylearn.inspection import (
+    ConvergenceDisplay,
+    CornerDisplay,
+    CredibleRegionDisplay,
     CrossValidationDisplay,
     GreeksDisplay,
     IntervalDisplay,
@@ -22,12 +25,16 @@ from levylearn.inspection import (
     ParameterCoverageDisplay,
     ParityDisplay,
     PerturbationDisplay,
+    PosteriorDisplay,
+    PredictiveFanDisplay,
+    RankDisplay,
     RepricingErrorDisplay,
     ResidualsDisplay,
     RobustnessDisplay,
     SobolDisplay,
     SpeedAccuracyDisplay,
     SurfaceDisplay,
+    TraceDisplay,
     TrainingDisplay,
     WalkForwardDisplay,
     distribution_drift,
@@ -54,6 +61,7 @@ NAMES = ["sigma", "nu", "theta"]
 LINE = LinearRegression().fit(X, Y)
 SEARCH = LeastSquaresCalibrator(PRICER, n_candidates=16, n_starts=1).fit(X)
 SURFACE = SEARCH.pricer_.transform(PARAMS)
+POSTERIOR = LaplaceCalibrator(PRICER, n_draws=256).fit(SURFACE)
 
 
 def points(collection):
@@ -494,6 +502,13 @@ EVERY = [
     GreeksDisplay.from_estimator(PRICER, PARAMS, greeks=["delta", "theta"]),
     PerturbationDisplay.from_estimator(PRICER, PARAMS),
     ParameterCoverageDisplay.from_predictions("variance_gamma", Y),
+    TraceDisplay.from_estimator(POSTERIOR, SURFACE),
+    PosteriorDisplay.from_estimator(POSTERIOR, SURFACE),
+    CredibleRegionDisplay.from_estimator(POSTERIOR, SURFACE, ["nu", "theta"]),
+    CornerDisplay.from_estimator(POSTERIOR, SURFACE),
+    ConvergenceDisplay.from_estimator(POSTERIOR, SURFACE),
+    PredictiveFanDisplay.from_estimator(POSTERIOR, SURFACE),
+    RankDisplay(pd.DataFrame(np.random.default_rng(0).random((50, 2)), columns=["a", "b"])),
 ]
 
 
