@@ -185,7 +185,7 @@ def test_likelihood_is_that_of_scipy():
     for relative in (True, False):
         noise = Noise(np.linspace(0.01, 0.03, GRID.n_quotes), relative)
         found, _ = PosteriorDensity(PRICER, space, X, noise)(x, np.zeros(1, dtype=int))
-        prices = PRICER.transform(TRUTH)
+        prices = PRICER.transform(space.parameters(space.values(x)))
         scale = noise.sizes * (prices if relative else 1)
         expected = stats.norm.logpdf(X, prices, scale).sum() + stats.norm.logpdf(x).sum()
         np.testing.assert_allclose(found, expected, rtol=1e-12)
