@@ -92,8 +92,9 @@ class NUTSCalibrator(MarkovChainCalibrator):
     -----
     Whether the chains have converged is looked at again each time they have grown by a third;
     if they have not at `max_draws`, there is a warning. :meth:`calibrate` also returns
-    ``n_divergences``, trajectories whose energy was lost: more than a few mean that part of
-    the posterior was not reached. Sampling that is interrupted from the keyboard returns the
+    ``n_divergences``, trajectories whose energy was lost: more than one in a hundred mean that
+    part of the posterior may not have been reached, and there is a warning. Shorter steps, by
+    a higher `target_acceptance`, reach it. Sampling that is interrupted from the keyboard returns the
     draws made so far, with a warning.
 
     References

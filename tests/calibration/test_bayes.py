@@ -329,6 +329,14 @@ def test_what_does_not_converge_is_told():
         calibrator.fit(QUOTES)
 
 
+def test_trajectories_that_diverge_are_told():
+    """Steps that are hardly ever accepted are too long for leapfrog to be stable."""
+    calibrator = NUTSCalibrator(LinearPrices(), **KNOWN, target_acceptance=0.01, max_draws=50)
+    with pytest.warns(ConvergenceWarning, match="diverged: raise target_acceptance"):
+        result = calibrator.fit(QUOTES).calibrate(QUOTES)
+    assert (result.n_divergences > 0).any()
+
+
 def test_hopeless_surface_spoils_no_other():
     X = np.insert(QUOTES, 1, np.nan, axis=0)
     calibrator = LaplaceCalibrator(LinearPrices(), **KNOWN).fit(QUOTES)
