@@ -146,6 +146,7 @@ def convergence(x: Floats, caller: str) -> tuple[float, float]:
     if x.shape[1] < _FEWEST:
         return np.nan, np.nan
     columns = np.moveaxis(x, 2, 0)
-    rhat = max(float(arviz.rhat(column, method="rank")) for column in columns)
-    ess = min(float(arviz.ess(column, method="bulk")) for column in columns)
+    with np.errstate(all="ignore"):  # a chain that has not moved has no variance
+        rhat = max(float(arviz.rhat(column, method="rank")) for column in columns)
+        ess = min(float(arviz.ess(column, method="bulk")) for column in columns)
     return rhat, ess

@@ -329,11 +329,15 @@ def test_what_does_not_converge_is_told():
         calibrator.fit(QUOTES)
 
 
-def test_trajectories_that_diverge_are_told():
+@pytest.mark.parametrize("target_acceptance", [0.01, 0.1])
+def test_trajectories_that_diverge_are_told(target_acceptance):
     """Steps that are hardly ever accepted are too long for leapfrog to be stable."""
-    calibrator = NUTSCalibrator(LinearPrices(), **KNOWN, target_acceptance=0.01, max_draws=50)
+    calibrator = NUTSCalibrator(
+        LinearPrices(), **KNOWN, target_acceptance=target_acceptance, max_draws=50
+    )
     with pytest.warns(ConvergenceWarning, match="diverged: raise target_acceptance"):
         result = calibrator.fit(QUOTES).calibrate(QUOTES)
+    assert not result.converged.any()
     assert (result.n_divergences > 0).any()
 
 
