@@ -23,11 +23,6 @@ _BATCHES = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256
 
 
-# The components beyond tell a few surfaces apart from all others, and nothing of these: from
-# them networks learn their examples by heart.
-MOST_COMPONENTS = 32
-
-
 class NeuralCalibrator(AmortisedCalibrator):
     """Base of the calibrators that are networks.
 
@@ -286,7 +281,7 @@ class ComponentsCalibrator(NeuralCalibrator):
     """Base of the networks that see principal components."""
 
     def _prepare(self, X: Floats) -> None:
-        self._components = PrincipalComponents(X, MOST_COMPONENTS)
+        self._components = PrincipalComponents(X)
 
     def _inputs(self, X: Floats) -> Floats:
         return self._components.scores(X)

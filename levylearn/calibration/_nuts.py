@@ -92,10 +92,10 @@ class NUTSCalibrator(MarkovChainCalibrator):
     -----
     Whether the chains have converged is looked at again each time they have grown by a third;
     if they have not at `max_draws`, there is a warning. :meth:`calibrate` also returns
-    ``n_divergences``, trajectories whose energy was lost: more than one in a hundred mean that
-    part of the posterior may not have been reached, and there is a warning. Shorter steps, by
-    a higher `target_acceptance`, reach it. Sampling that is interrupted from the keyboard returns the
-    draws made so far, with a warning.
+    ``n_divergences``, trajectories whose energy was lost. More than one in a hundred mean that
+    part of the posterior may not have been reached, and there is a warning; shorter steps, by a
+    higher `target_acceptance`, reach it. Sampling that is interrupted from the keyboard returns
+    the draws made so far, with a warning.
 
     References
     ----------
