@@ -32,6 +32,8 @@ Rows = NDArray[np.intp]
 
 # A start farther out than this, in standard deviations of the prior, is moved in.
 _FARTHEST = 6.0
+# Errors that are fractions of a price are joined by this fraction of the largest quote.
+_FLOOR = 1e-7
 # Simulating gives up after so many times the draws that are wanted.
 _MOST_TRIES = 100
 _NO_QUOTES = "There are no quotes."
@@ -121,7 +123,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self, X, y, multi_output=True, y_numeric=True, **options
             )
             self._y_ndim = target.ndim
-        self._noise = self._checked_noise(surfaces.shape[1])
+        self._noise = self._checked_noise(surfaces)
         weights = (self._noise.sizes.min() / self._noise.sizes) ** 2
         self._start = LeastSquaresCalibrator(
             self.pricer,
@@ -442,7 +444,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
-    def _checked_noise(self, n_quotes: int) -> Noise:
+    def _checked_noise(self, X: Floats) -> Noise:
+        n_quotes = X.shape[1]
         sizes = np.asarray(self.noise, dtype=np.float64)
         if sizes.shape not in ((), (n_quotes,)):
             raise ValueError(
@@ -455,7 +458,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"noise must be finite and positive; entry {bad[0]} is {sizes[bad[0]]:g}."
             )
-        return Noise(sizes, self.noise_kind == "relative")
+        largest = float(np.abs(X).max(initial=0.0, where=np.isfinite(X)))
+        return Noise(sizes, self.noise_kind == "relative", _FLOOR * largest)
 
     def _summarised(self, X: Floats, summary: Any, *more: int) -> Floats:
         """What a function says of each surface's parameter sets (n_draws, p), or NaN."""

@@ -149,7 +149,7 @@ def test_gradient_of_the_density(relative, noise_prior):
     sizes = np.full(GRID.n_quotes, 0.02 if relative else 0.1)
     X = noisy()
     X[0, 3] = np.nan
-    density = PosteriorDensity(PRICER, space, X, Noise(sizes, relative))
+    density = PosteriorDensity(PRICER, space, X, Noise(sizes, relative, floor=0.1))
     x = space.coordinates(TRUTH) + 0.05 * np.arange(space.size)
     _, slopes = density(x, np.zeros(1, dtype=int), slopes=True)
     step = 1e-4
