@@ -85,7 +85,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         its `fit_transform` is applied to those simulated, anew for every epoch.
     hidden_layer_sizes : tuple of int, default=(128, 128, 128)
         Sizes of the layers of the network that sees the surface.
-    n_transforms : int, default=2
+    n_transforms : int, default=1
         Number of spline transforms that bend what is left when mean and covariance are out.
     learning_rate : float, default=0.01
         The greatest; it rises to this and then falls to nothing.
@@ -214,7 +214,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         n_simulations: int = 32768,
         augment: Any = None,
         hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
-        n_transforms: int = 2,
+        n_transforms: int = 1,
         learning_rate: float = 0.01,
         max_epochs: int = 60,
         patience: int = 20,

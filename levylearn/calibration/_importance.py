@@ -15,9 +15,10 @@ Floats = NDArray[np.float64]
 
 # So many draws are moved to where they are to be, in so many rounds at most; it is enough when
 # they are worth this share of their number, and less than that other is no guide where to go.
-_PILOT, _ROUNDS, _ENOUGH, _GUIDE = 256, 12, 0.7, 0.2
-# Of the spread that draws have, in deviations, as much is left.
-_LEAST_SPREAD = 1e-5
+_PILOT, _ROUNDS, _ENOUGH, _GUIDE = 256, 30, 0.7, 0.2
+# Draws are to be more spread than what they stand for, in deviations: weights stay small in the
+# tails. Whatever the weights, so much of the spread that draws have is left to them.
+_WIDER, _LEAST_SPREAD = 1.1, 1e-5
 _BISECTIONS = 30
 
 
@@ -117,6 +118,6 @@ def _moved(x: Floats, log_proposed: Floats, weight: Floats) -> tuple[Floats, Flo
     aimed = (weight[:, None] * (first - after)).T @ (first - after)
     aimed[np.diag_indices(len(aimed))] += _LEAST_SPREAD**2 * np.diag(spread)
     inverse = np.linalg.inv(np.linalg.cholesky(spread))
-    factor = np.linalg.cholesky(aimed) @ inverse
+    factor = _WIDER * np.linalg.cholesky(aimed) @ inverse
     _, log_volume = np.linalg.slogdet(factor)
     return after + (x - before) @ factor.T, log_proposed - log_volume

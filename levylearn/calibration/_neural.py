@@ -274,9 +274,7 @@ def augmented(augment: Any, X: Floats, seed: int) -> Floats:
     seeds = {name: seed for name in augment.get_params() if _is_random_state(name)}
     met = np.asarray(augment.set_params(**seeds).fit_transform(X), dtype=np.float64)
     if met.shape != X.shape:
-        raise ValueError(
-            f"augment must return surfaces like its own, {X.shape}; got {met.shape}."
-        )
+        raise ValueError(f"augment must return surfaces like its own, {X.shape}; got {met.shape}.")
     return met
 
 

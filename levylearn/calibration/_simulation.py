@@ -54,7 +54,9 @@ def simulate(
             priced = np.isfinite(prices).any(axis=1)
             kept, prices = inside[priced], prices[priced]
             level = values[kept, -1:] if space.has_level else 1.0
-            parts.append(Simulation(x[kept], prices, level * noise.deviations(prices), errors[kept]))
+            parts.append(
+                Simulation(x[kept], prices, level * noise.deviations(prices), errors[kept])
+            )
             n_found += len(kept)
         if n_found >= n_samples:
             return Simulation(*(np.concatenate(p)[:n_samples] for p in zip(*parts, strict=True)))

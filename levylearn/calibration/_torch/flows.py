@@ -12,7 +12,6 @@ from zuko.transforms import AdditiveTransform, ComposedTransform, LULinearTransf
 
 from levylearn.calibration._torch.networks import DenseNet
 
-
 # Of the networks that say the splines.
 _WIDTH = 64
 
