@@ -27,6 +27,7 @@ EXTRAS = [
     "skorch",
     "torch",
     "xgboost",
+    "zuko",
 ]
 
 

@@ -327,22 +327,31 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
 
     def _outcomes(self, X: Floats) -> Iterator[Draws | str]:
         points = normal_points(self.n_draws, self._space.size, self._seed)
-        for row, inputs in zip(X[:, None], self._inputs(X), strict=True):
-            x, log_proposed = self._drawn(inputs, points)
-            if not np.isfinite(x).all() or not np.isfinite(log_proposed).all():
+        for surface, inputs in zip(X[:, None], self._inputs(X), strict=True):
+            x = self._drawn(inputs, points)
+            if not np.isfinite(x).all():
                 yield _NO_DRAWS
             elif self.refine is None:
                 yield self._unrefined(x, inputs)
             else:
-                yield self._refined(x, log_proposed, row)
+                yield self._refined(x, inputs, surface)
 
-    def _drawn(self, inputs: Floats, points: Floats) -> tuple[Floats, Floats]:
-        """Draws (n, d) of the flow for one surface, and their log-densities (n,)."""
+    def _drawn(self, inputs: Floats, points: Floats) -> Floats:
+        """Draws (n, d) of the flow for one surface."""
         import torch
 
         with torch.inference_mode():
-            x, log_density = self._module.draws(torch.tensor(inputs), torch.tensor(points))
-        return x.numpy(), log_density.numpy()
+            draws: Floats = self._module.draws(torch.tensor(inputs), torch.tensor(points)).numpy()
+        return draws
+
+    def _log_density(self, x: Floats, inputs: Floats) -> Floats:
+        """Log-densities (n,) of the flow for one surface, at coordinates (n, d)."""
+        import torch
+
+        with torch.inference_mode():
+            flow = self._module(torch.tensor(inputs))
+            log_density: Floats = flow.log_prob(torch.tensor(x)).numpy()
+        return log_density
 
     def _unrefined(self, x: Floats, inputs: Floats) -> Draws:
         far = bool(self.training_range_.left_by(inputs[None], x.mean(axis=0)[None])[0])
@@ -354,11 +363,13 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
             message=f"The surface is {'far from' if far else 'like'} those that were simulated.",
         )
 
-    def _refined(self, x: Floats, log_proposed: Floats, surface: Floats) -> Draws | str:
+    def _refined(self, x: Floats, inputs: Floats, surface: Floats) -> Draws | str:
         density = PosteriorDensity(self.pricer_, self._space, surface, self._noise)
         density.plan_around(x[None, :_PLANNED_BY])
         draws = weighted(
-            lambda at: density(at, np.zeros(len(at), dtype=np.intp))[0], x, log_proposed
+            lambda at: density(at, np.zeros(len(at), dtype=np.intp))[0],
+            x,
+            self._log_density(x, inputs),
         )
         ess, n = draws.ess, len(x)
         if not ess:

@@ -21,7 +21,7 @@ class KeepsNetwork:
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())  # type: ignore[arg-type]
+        state = dict(super().__getstate__())  # type: ignore[call-overload]
         if state.get("_module") is not None:
             from levylearn.calibration._torch.networks import weights_of
 
