@@ -258,10 +258,9 @@ CALIBRATORS = [
         **_NOISE,
         n_draws=64,
         min_ess=1e-6,
-        n_simulations=256,
-        hidden_layer_sizes=(16, 16),
-        n_transforms=1,
-        max_epochs=3,
+        n_simulations=128,
+        hidden_layer_sizes=(16,),
+        max_epochs=2,
     ),
 ]
 

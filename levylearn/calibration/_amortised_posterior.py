@@ -77,7 +77,8 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
     n_draws : int, default=1024
         Number of draws, best a power of two.
     min_ess : float, default=100
-        Effective sample size that corrected draws are to have.
+        Effective sample size that corrected draws are to have; where they have less, the flow's
+        own are kept, with a warning.
     n_simulations : int, default=32768
         Number of surfaces to simulate. Their errors are drawn anew for every epoch.
     augment : transformer, default=None
@@ -141,8 +142,10 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
     several times. :meth:`calibrate` also returns ``importance_ess``, how many independent draws
     they are worth, ``importance_efficiency``, that as a fraction, and ``log_evidence``, an
     estimate of the logarithm of the marginal density of the quotes, by which models can be
-    compared. A surface with an effective sample size below `min_ess` is not converged: take
-    another method. Without correction, a surface far outside what was simulated is not.
+    compared. If the effective sample size is below `min_ess`, a few draws hold all the weight, and
+    would make a posterior that is far too narrow: the flow's own are kept, and the surface is not
+    converged. Take another method for it. Without correction, a surface far outside what was
+    simulated is not converged.
 
     The flow takes missing quotes for what the others suggest, and so is too sure of them, unless
     `augment` shows it such surfaces; the correction knows of quoted ones only.
@@ -374,15 +377,20 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         ess, n = draws.ess, len(x)
         if not ess:
             return _NO_DENSITY
-        chosen = draws.resampled(np.random.default_rng(self._seed))
+        enough = ess >= self.min_ess
+        message = f"The {n} weighted draws are worth {ess:.0f} independent ones"
+        stats = {}
+        if enough:
+            chosen = draws.resampled(np.random.default_rng(self._seed))
+            x, stats = draws.x[chosen], {"lp": draws.log_density[None, chosen]}
         return Draws(
-            x=draws.x[None, chosen],
-            stats={"lp": draws.log_density[None, chosen]},
+            x=x[None],
+            stats=stats,
             summary={
                 "importance_ess": ess,
                 "importance_efficiency": ess / n,
                 "log_evidence": draws.log_evidence,
             },
-            converged=ess >= self.min_ess,
-            message=f"The {n} weighted draws are worth {ess:.0f} independent ones.",
+            converged=enough,
+            message=message + ("." if enough else ": the flow's own are kept."),
         )
