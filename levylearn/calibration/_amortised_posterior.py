@@ -18,7 +18,7 @@ from levylearn.calibration._kept_network import KeepsNetwork
 from levylearn.calibration._neural import augmented, checked_sizes
 from levylearn.calibration._normal_points import normal_points
 from levylearn.calibration._posterior import PosteriorDensity
-from levylearn.calibration._principal import PrincipalComponents
+from levylearn.calibration._principal import PrincipalComponents, location_and_scale
 from levylearn.calibration._simulation import simulate
 from levylearn.calibration._training_range import TrainingRange
 from levylearn.utils._optional import import_optional
@@ -28,6 +28,9 @@ __all__ = ["AmortizedPosteriorCalibrator"]
 
 Floats = NDArray[np.float64]
 
+# Prices below this fraction of their mean are all the same to the flow: their logarithms would
+# be most of what it sees.
+_LEAST_PRICE = 1e-6
 # Part of the simulated surfaces that tells when to stop.
 _HELD_OUT = 0.1
 # With few surfaces batches are smaller: an epoch has at least so many.
@@ -273,6 +276,8 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
             X = learned.quotes(np.random.default_rng(seed))
             return self._logs(augmented(self.augment, X, seed))
 
+        mean, _ = location_and_scale(learned.prices)
+        self._floor = np.maximum(_LEAST_PRICE * mean, np.finfo(float).tiny)
         first = logs(1)
         self._components = PrincipalComponents(first)
         inputs = self._components.scores(first)
@@ -318,10 +323,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
 
     def _logs(self, X: Floats) -> Floats:
         """Quotes, or their logarithms, in which errors do not depend on the surface."""
-        if not self._noise.relative:
-            return X
-        quoted = self._noise.quoted(X)
-        return np.log(X, where=quoted, out=np.full(X.shape, np.nan))
+        return np.log(np.maximum(X, self._floor)) if self._noise.relative else X
 
     def _inputs(self, X: Floats) -> Floats:
         return self._components.scores(self._logs(X))
