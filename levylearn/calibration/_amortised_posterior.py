@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 # Prices below this fraction of their mean are all the same to the flow: their logarithms would
 # be most of what it sees.
-_LEAST_PRICE = 1e-6
+_LEAST_PRICE = 1e-10
 # Part of the simulated surfaces that tells when to stop.
 _HELD_OUT = 0.1
 # With few surfaces batches are smaller: an epoch has at least so many.
