@@ -79,9 +79,9 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         the flow's own.
     n_draws : int, default=1024
         Number of draws, best a power of two.
-    min_ess : float, default=100
-        Effective sample size that corrected draws are to have; where they have less, the flow's
-        own are kept, with a warning.
+    min_efficiency : float, default=0.3
+        Effective sample size, as a fraction of `n_draws`, that weighted draws are to have; where
+        they have less, the flow's own are kept, with a warning.
     n_simulations : int, default=32768
         Number of surfaces to simulate. Their errors are drawn anew for every epoch.
     augment : transformer, default=None
@@ -145,7 +145,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
     several times. :meth:`calibrate` also returns ``importance_ess``, how many independent draws
     they are worth, ``importance_efficiency``, that as a fraction, and ``log_evidence``, an
     estimate of the logarithm of the marginal density of the quotes, by which models can be
-    compared. If the effective sample size is below `min_ess`, a few draws hold all the weight, and
+    compared. If that fraction is below `min_efficiency`, a few draws hold all the weight, and
     would make a posterior that is far too narrow: the flow's own are kept, and the surface is not
     converged. Take another method for it. Without correction, a surface far outside what was
     simulated is not converged.
@@ -191,7 +191,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         **PosteriorCalibrator._parameter_constraints,
         "refine": [StrOptions({"importance"}), None],
         "n_draws": [Interval(Integral, 64, None, closed="left")],
-        "min_ess": [Interval(Real, 0, None, closed="neither")],
+        "min_efficiency": [Interval(Real, 0, 1, closed="right")],
         "n_simulations": [Interval(Integral, 2, None, closed="left")],
         "augment": [HasMethods(["fit_transform"]), None],
         "hidden_layer_sizes": ["array-like"],
@@ -216,7 +216,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         estimate: str = "mean",
         refine: str | None = "importance",
         n_draws: int = 1024,
-        min_ess: float = 100,
+        min_efficiency: float = 0.3,
         n_simulations: int = 32768,
         augment: Any = None,
         hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
@@ -240,7 +240,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         self.estimate = estimate
         self.refine = refine
         self.n_draws = n_draws
-        self.min_ess = min_ess
+        self.min_efficiency = min_efficiency
         self.n_simulations = n_simulations
         self.augment = augment
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -379,7 +379,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         ess, n = draws.ess, len(x)
         if not ess:
             return _NO_DENSITY
-        enough = ess >= self.min_ess
+        enough = ess >= self.min_efficiency * n
         message = f"The {n} weighted draws are worth {ess:.0f} independent ones"
         stats = {}
         if enough:
