@@ -74,7 +74,7 @@ def speed(model: str, names: Iterable[str]) -> None:
         )
 
 
-def coverage(name: str, n: int) -> None:
+def coverage(name: str, n: int, seed: int) -> None:
     """Print the table of one method."""
     calibrator = METHODS[name](ContourPricer("variance_gamma", SMALL), NOISE)
     if name in ("emcee", "nuts"):
@@ -85,7 +85,7 @@ def coverage(name: str, n: int) -> None:
     start = time.process_time()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        ranks = simulation_based_ranks(calibrator, n, random_state=0)
+        ranks = simulation_based_ranks(calibrator, n, random_state=seed)
     print(f"{name}: {time.process_time() - start:.0f} s processor time")
     print(*(warning.message for warning in caught), sep="\n")
     print(rank_test(ranks).round(4).to_string(), flush=True)
@@ -96,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["speed", "coverage"])
     parser.add_argument("--n", type=int, default=200, help="surfaces for coverage")
+    parser.add_argument("--seed", type=int, default=0, help="of the surfaces for coverage")
     parser.add_argument("--model", choices=TRUTH, action="append")
     parser.add_argument("--method", choices=METHODS, action="append")
     arguments = parser.parse_args()
@@ -107,7 +108,7 @@ def main() -> None:
             speed(model, arguments.method or METHODS)
     else:
         for method in arguments.method or METHODS:
-            coverage(method, arguments.n)
+            coverage(method, arguments.n, arguments.seed)
 
 
 if __name__ == "__main__":

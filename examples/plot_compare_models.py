@@ -3,7 +3,7 @@ Which model do the quotes support?
 ==================================
 
 More parameters fit better. Whether they are worth having is another question: do they also price
-quotes that they were not fitted to, and is the difference more than luck? Four models on 75 calls
+quotes that they were not fitted to, and is the difference more than luck? Five models on 75 calls
 on the S&P 500 of 18 April 2002.
 """
 
@@ -16,7 +16,7 @@ from levylearn.inspection import SurfaceDisplay, compare_models
 from levylearn.pricing import ContourPricer
 
 data = load_sp500_2002()
-models = ["black_scholes", "variance_gamma", "nig", "heston"]
+models = ["black_scholes", "variance_gamma", "nig", "cgmy", "heston"]
 table = compare_models(models, data.chain, data.prices)
 shown = table.copy()
 shown[["rmse", "cv_rmse"]] *= 100  # volatility points

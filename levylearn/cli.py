@@ -1,4 +1,4 @@
-"""The command line: ``levylearn calibrate``, ``price``, ``greeks`` and ``generate``.
+"""The command line: ``levylearn calibrate``, ``report``, ``price``, ``greeks`` and ``generate``.
 
 Only arguments are read here, and results printed; the work is done, and what it needs is
 imported, once a command runs.
@@ -71,6 +71,19 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     result = calibrate(arguments)
     _show(result, calibration_report(result), arguments.output)
     return 0 if any(fit["loss"] is not None for fit in result["fits"]) else 1
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    of_quotes = (arguments.data, arguments.model)
+    of_files = (arguments.calibrator, arguments.surfaces)
+    if not ((all(of_quotes) and not any(of_files)) or (all(of_files) and not any(of_quotes))):
+        raise ValueError("report needs --data and --model, or files: CALIBRATOR and SURFACES.")
+    from levylearn._commands._page import report
+    from levylearn._commands._report import page_report
+
+    result = report(arguments)
+    _show(result, page_report(result), arguments.output)
+    return 0
 
 
 def _price(arguments: argparse.Namespace) -> int:
@@ -165,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"levylearn {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_calibrate(commands)
+    _add_report(commands)
     _add_price(commands)
     _add_greeks(commands)
     _add_generate(commands)
@@ -196,6 +210,44 @@ def _add_calibrate(commands: Any) -> None:
     _add_file_options(command.add_argument_group("quotes"))
     output = command.add_argument_group("results")
     output.add_argument("--plot", metavar="FILE", help="draw market against model (png, pdf, svg)")
+    _add_output(output)
+
+
+def _add_report(commands: Any) -> None:
+    command = commands.add_parser(
+        "report",
+        help="write a page about a calibrator, with interactive pictures",
+        description="Write one HTML page about a calibrator on some surfaces: what it is, its "
+        "errors, smiles, intervals and time, with pictures to zoom into. Either fit a model to "
+        "quotes (--data and --model), or read a calibrator, as skops.io writes it, and surfaces.",
+        epilog="examples: levylearn report --data sp500-2002 --model heston; "
+        "levylearn report network.skops surfaces --out network.html",
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=_report)
+    command.add_argument("calibrator", nargs="?", metavar="CALIBRATOR", help="a .skops file")
+    command.add_argument(
+        "surfaces",
+        nargs="?",
+        metavar="SURFACES",
+        help="a folder of levylearn generate, or a .parquet or .csv file with a column for each "
+        "quote and, if they are known, each parameter",
+    )
+    command.add_argument(
+        "--n-samples",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="surfaces to take, at most (default: %(default)s)",
+    )
+    command.add_argument("--data", help="sp500-2002, dax-2002, or a CSV file of quotes")
+    command.add_argument("--model", help="model to fit to them")
+    _add_fit_options(command.add_argument_group("fit"))
+    _add_file_options(command.add_argument_group("quotes"))
+    output = command.add_argument_group("results")
+    output.add_argument(
+        "--out", default="report.html", metavar="FILE", help="the page (default: %(default)s)"
+    )
     _add_output(output)
 
 

@@ -9,7 +9,10 @@ import time
 
 import numpy as np
 import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
 
+from levylearn.calibration import LeastSquaresCalibrator
 from levylearn.cli import main
 from levylearn.datasets import SurfaceDataset, load_sp500_2002, make_surfaces
 from levylearn.market import OptionGrid, black_greeks, black_price
@@ -349,6 +352,14 @@ CALIBRATE = ("calibrate", "--data", "sp500-2002", "--model")
             ("price", "--model", "nig", "--params", "a=1", "--strikes", "1", "--maturities", "-1"),
             "maturities must be positive; entry 0 is -1",
         ),
+        (("report",), "report needs --data and --model, or files"),
+        (("report", "a.skops"), "report needs"),
+        (("report", "a.skops", "b", "--model", "nig"), "report needs"),
+        (("report", "no.skops", "b"), "no.skops: No such file"),
+        (("report", "README.rst", "b"), "README.rst is no file of skops.io"),
+        (("report", "a.skops", "b", "--out", "no/such.html"), "--out: there is no folder 'no'"),
+        (("report", "a.skops", "b", "--n-samples", "0"), "--n-samples must be at least 1; got 0"),
+        (("report", "--data", "sp500-2002", "--model", "all"), "unknown model 'all'"),
         (GENERATE, "required: --n-samples, --out"),
         ((*GENERATE, "--n-samples", "0", "--out", "no"), "'n_samples'"),
         ((*GENERATE, "--n-samples", "9", "--out", "no", "--ranges", "mu=0:1"), "parameter 'mu'"),
@@ -417,6 +428,81 @@ def test_picture_without_matplotlib(run, monkeypatch):
     status, _, err = run(*CALIBRATE, "nig", "--plot", "fit.png")
     assert status == 2
     assert "--plot requires matplotlib: pip install 'levylearn[plot]'" in err
+
+
+# -- report -------------------------------------------------------------------
+
+
+def test_reports_on_bundled_quotes(run, tmp_path):
+    out = tmp_path / "page.html"
+    command = ("report", "--data", "sp500-2002", "--model", "variance_gamma", "--loss", "price")
+    status, text, err = run(*command, "--fix", "nu=0.2", "--out", out)
+    assert (status, err) == (0, "")
+    assert f"{out}: LeastSquaresCalibrator on 1 surface, whose parameters are not known" in text
+    html = out.read_text(encoding="utf-8")
+    assert ">Smiles<" in html
+    assert "<td>0.2</td>" in html  # nu, in the table of parameters
+    _, same, _ = run("calibrate", *command[1:], "--fix", "nu=0.2", "--output", "json")
+    sigma = json.loads(same)["fits"][0]["parameters"]["sigma"]["value"]
+    assert f"<td>{sigma:.4g}</td>" in html
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A calibrator in a file, and a data set that it fits."""
+    folder = tmp_path_factory.mktemp("report")
+    grid = OptionGrid(STRIKES, MATURITIES, rate=0.03)
+    dataset = SurfaceDataset.create(folder / "data", "black_scholes", grid, 30)
+    pricer = ContourPricer("black_scholes", grid)
+    frame = dataset.to_frame()
+    skops.io.dump(LeastSquaresCalibrator(pricer).fit(dataset[:][0]), folder / "search.skops")
+    line = LinearRegression().fit(frame[dataset.feature_names], frame[["sigma"]])
+    skops.io.dump(line, folder / "line.skops")
+    frame.to_csv(folder / "data.csv", index=False)
+    frame.to_parquet(folder / "data.parquet")
+    (folder / "page.html").touch()
+    return folder
+
+
+@pytest.mark.parametrize("surfaces", ["data", "data.csv", "data.parquet"])
+def test_reports_on_files(run, saved, surfaces):
+    out = saved / "page.html"
+    command = ("report", saved / "search.skops", saved / surfaces, "--n-samples", 20)
+    status, text, err = run(*command, "--out", out, "--output", "json")
+    assert (status, err) == (0, "")
+    result = json.loads(text)
+    assert result["n_samples"] == 20
+    assert result["parameters_known"]
+    assert result["bytes"] == out.stat().st_size
+    html = out.read_text(encoding="utf-8")
+    assert "20 of 20 surfaces have an answer" in html
+    assert "Residuals" in html
+
+
+def test_data_sets_know_how_they_are_priced(run, saved):
+    out = saved / "page.html"
+    command = ("report", saved / "line.skops", saved / "data", "--out", out)
+    assert run(*command)[::2] == (0, "")
+    assert ">Smiles<" in out.read_text(encoding="utf-8")
+
+
+def test_report_refuses_strange_classes(run, saved):
+    skops.io.dump(Strange(), saved / "strange.skops")
+    status, out, err = run("report", saved / "strange.skops", saved / "data")
+    assert (status, out) == (2, "")
+    assert "Strange, and only classes of levylearn and scikit-learn are read" in err
+
+
+class Strange:
+    pass
+
+
+@pytest.mark.parametrize("package", ["plotly", "skops.io"])
+def test_report_without_extras(run, monkeypatch, saved, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    status, _, err = run("report", saved / "search.skops", saved / "data")
+    assert status == 2
+    assert f"requires {package.partition('.')[0]}: pip install 'levylearn[report]'" in err
 
 
 # -- as a process -------------------------------------------------------------

@@ -24,6 +24,8 @@ EXTRAS = [
     "emcee",
     "fastapi",
     "matplotlib",
+    "plotly",
+    "skops",
     "skorch",
     "torch",
     "xgboost",

@@ -38,17 +38,37 @@ _NEEDS_VOLATILITY = ("implied_vol", "vega_price")
 def calibrate(arguments: Namespace) -> dict[str, Any]:
     """Calibrate every model asked for; the result is plain values, the best fit first."""
     names = model_names(arguments.model)
+    if arguments.plot:
+        check_picture(arguments.plot)
+    quotes, settings = prepared(arguments, names)
+    fits = []
+    # A bar on a terminal only, and gone when done.
+    for name in tqdm(names, disable=None if len(names) > 1 else True, leave=False):
+        fits.append(_fit(name, quotes.chain, settings[name]))
+    fits.sort(key=lambda fit: np.inf if fit[0]["loss"] is None else fit[0]["loss"])
+    if arguments.plot:
+        draw(quotes.chain, fits, arguments.plot)
+    return {
+        "data": summary(quotes),
+        "loss": arguments.loss,
+        "weights": arguments.weights,
+        "fits": [record for record, _ in fits],
+        "picture": arguments.plot,
+    }
+
+
+def prepared(
+    arguments: Namespace, names: Iterable[str]
+) -> tuple[Quotes, dict[str, dict[str, Any]]]:
+    """Quotes, and the settings of each model's calibrator, all of it checked."""
     parameters = {name: get_model(name).parameter_names for name in names}
     bounds = collected("--bounds", arguments.bounds)
     fixed = collected("--fix", arguments.fix)
     refuse_unknown("--bounds", bounds, parameters)
     refuse_unknown("--fix", fixed, parameters)
     refuse_outside(fixed, names)
-    if arguments.plot:
-        check_picture(arguments.plot)
     quotes = load(arguments)
-    market = summary(quotes)
-    if arguments.loss in _NEEDS_VOLATILITY and market["n_without_implied_vol"] == len(quotes.chain):
+    if arguments.loss in _NEEDS_VOLATILITY and not (quotes.chain.implied_vol > 0).any():
         raise ValueError(f"{quotes.name}: no quote has an implied volatility; use --loss price.")
     settings: dict[str, Any] = {
         "loss": arguments.loss,
@@ -59,23 +79,21 @@ def calibrate(arguments: Namespace) -> dict[str, Any]:
     }
     if arguments.n_starts is not None:
         settings["n_starts"] = arguments.n_starts
-    fits = []
-    # A bar on a terminal only, and gone when done.
-    for name in tqdm(names, disable=None if len(names) > 1 else True, leave=False):
-        own = parameters[name]
-        settings["bounds"] = {key: value for key, value in bounds.items() if key in own}
-        settings["fixed"] = {key: value for key, value in fixed.items() if key in own}
-        fits.append(_fit(name, quotes.chain, settings))
-    fits.sort(key=lambda fit: np.inf if fit[0]["loss"] is None else fit[0]["loss"])
-    if arguments.plot:
-        draw(quotes.chain, fits, arguments.plot)
-    return {
-        "data": market,
-        "loss": arguments.loss,
-        "weights": arguments.weights,
-        "fits": [record for record, _ in fits],
-        "picture": arguments.plot,
+    return quotes, {
+        name: {
+            **settings,
+            "bounds": {key: value for key, value in bounds.items() if key in own},
+            "fixed": {key: value for key, value in fixed.items() if key in own},
+        }
+        for name, own in parameters.items()
     }
+
+
+def fitted(name: str, chain: QuoteChain, settings: dict[str, Any]) -> LeastSquaresCalibrator:
+    """Return a calibrator of one model that is ready for the chain."""
+    calibrator = LeastSquaresCalibrator(ContourPricer(name, chain.grid), **settings)
+    calibrator.fit(chain.prices[None, :])
+    return calibrator
 
 
 def model_names(given: Iterable[str]) -> list[str]:
@@ -127,7 +145,7 @@ def _fit(name: str, chain: QuoteChain, settings: dict[str, Any]) -> tuple[dict[s
     # A warning speaks of rows: of several models it has to say which, and once.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        calibrator = LeastSquaresCalibrator(ContourPricer(name, chain.grid), **settings).fit(X)
+        calibrator = fitted(name, chain, settings)
         result = calibrator.calibrate(X)
     seconds = time.perf_counter() - start
     for message, category in dict.fromkeys((str(w.message), w.category) for w in caught):

@@ -64,6 +64,16 @@ def dataset_report(result: dict[str, Any]) -> Iterator[str]:
     yield f"to read them: levylearn.datasets.SurfaceDataset({result['path']!r})"
 
 
+def page_report(result: dict[str, Any]) -> Iterator[str]:
+    """Lines that say what was written, and what to do with it."""
+    known = "known" if result["parameters_known"] else "not known"
+    yield (
+        f"{result['path']}: {result['calibrator']} on {_count(result['n_samples'], 'surface')}, "
+        f"whose parameters are {known} ({result['bytes'] / 1e6:.1f} MB)"
+    )
+    yield "to read it: open it in a browser, with or without a network"
+
+
 def models_report(parameters: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Lines with one model each."""
     width = max(map(len, parameters))

@@ -16,7 +16,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
-from levylearn.calibration._draws import KINDS, Draws, inference_data, intervals
+from levylearn.calibration._draws import Draws, check_interval, inference_data, intervals
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._mode import Modes, find_modes
 from levylearn.calibration._posterior import Noise, PosteriorDensity
@@ -32,6 +32,8 @@ Rows = NDArray[np.intp]
 
 # A start farther out than this, in standard deviations of the prior, is moved in.
 _FARTHEST = 6.0
+# Errors that are fractions of a price are joined by this fraction of the largest quote.
+_FLOOR = 1e-7
 _NO_QUOTES = "There are no quotes."
 _NO_DENSITY = "The model has no price where the search began."
 _INTERRUPTED = "Sampling was interrupted before it began."
@@ -131,7 +133,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self, X, y, multi_output=True, y_numeric=True, **options
             )
             self._y_ndim = target.ndim
-        self._noise = self._checked_noise(surfaces.shape[1])
+        self._noise = self._checked_noise(surfaces)
         weights = (self._noise.sizes.min() / self._noise.sizes) ** 2
         self._start = LeastSquaresCalibrator(
             self.pricer,
@@ -219,7 +221,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1, or `kind` is unknown.
         """
-        _check_interval(coverage, kind)
+        check_interval(coverage, kind)
         return self._summarised(
             self._surfaces(X), lambda params: intervals(params, coverage, kind), 2
         )
@@ -372,7 +374,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If `coverage` is not between 0 and 1, or `kind` is unknown.
         """
-        _check_interval(coverage, kind)
+        check_interval(coverage, kind)
         X = self._surfaces(X)
         outcomes, sets = [], []
         for draws in self._draw(X):
@@ -389,6 +391,29 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 [self._estimated(values)[..., None], intervals(values, coverage, kind)], axis=-1
             ),
         )
+
+    def prior_density(self, name: str, values: ArrayLike) -> Floats:
+        """Density of an unknown before quotes are seen.
+
+        Parameters
+        ----------
+        name : str
+            A free parameter, or ``"noise_level"`` if that is unknown.
+        values : array-like
+            Where.
+
+        Returns
+        -------
+        density : ndarray of the same shape
+            Of the prior cut off at the bounds: zero beyond them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such unknown.
+        """
+        check_is_fitted(self)
+        return self._space.marginal(name, np.asarray(values, dtype=np.float64))
 
     def prior_predictive(
         self, n_samples: int = 1, *, random_state: Any = None
@@ -431,7 +456,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
-    def _checked_noise(self, n_quotes: int) -> Noise:
+    def _checked_noise(self, X: Floats) -> Noise:
+        n_quotes = X.shape[1]
         sizes = np.asarray(self.noise, dtype=np.float64)
         if sizes.shape not in ((), (n_quotes,)):
             raise ValueError(
@@ -444,7 +470,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"noise must be finite and positive; entry {bad[0]} is {sizes[bad[0]]:g}."
             )
-        return Noise(sizes, self.noise_kind == "relative")
+        largest = float(np.abs(X).max(initial=0.0, where=np.isfinite(X)))
+        return Noise(sizes, self.noise_kind == "relative", _FLOOR * largest)
 
     def _summarised(self, X: Floats, summary: Any, *more: int) -> Floats:
         """What a function says of each surface's parameter sets (n_draws, p), or NaN."""
@@ -512,13 +539,6 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _parameter_sets(self, draws: Draws) -> Floats:
         """Parameter sets (n_draws, p) of all chains."""
         return self._space.parameters(self._values(draws).reshape(-1, self._space.size))
-
-
-def _check_interval(coverage: float, kind: str) -> None:
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
 
 
 def _thinned(draws: Floats, most: int) -> Floats:

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 
 # Convergence is looked at again when chains have grown by this.
 _GROWTH = 1.3
+# Where more trajectories than this diverge, corners of the posterior may have been left out.
+_MOST_DIVERGENCES = 0.01
 # Draws of a chain that can be split.
 _FEWEST = 4
 
@@ -122,13 +124,20 @@ class MarkovChainCalibrator(PosteriorCalibrator):
         rhat, ess = found
         n_chains, n, _ = x.shape
         summary = {"max_rhat": rhat, "min_ess": ess, "n_draws": n * n_chains}
-        if "diverging" in stats:
-            summary["n_divergences"] = stats["diverging"].sum()
         message = (
             f"Sampling {how} after {n} draws in each of {n_chains} chains: R-hat up to "
             f"{rhat:.3f}, effective sample size from {ess:.0f}."
         )
-        return Draws(x, stats, summary, how == "converged", message, how == "was interrupted")
+        converged = how == "converged"
+        if "diverging" in stats:
+            summary["n_divergences"] = stats["diverging"].sum()
+            if stats["diverging"].mean() > _MOST_DIVERGENCES:
+                converged = False
+                message += (
+                    f" {stats['diverging'].mean():.1%} of the trajectories diverged: raise "
+                    "target_acceptance."
+                )
+        return Draws(x, stats, summary, converged, message, how == "was interrupted")
 
 
 def convergence(x: Floats, caller: str) -> tuple[float, float]:
@@ -137,6 +146,7 @@ def convergence(x: Floats, caller: str) -> tuple[float, float]:
     if x.shape[1] < _FEWEST:
         return np.nan, np.nan
     columns = np.moveaxis(x, 2, 0)
-    rhat = max(float(arviz.rhat(column, method="rank")) for column in columns)
-    ess = min(float(arviz.ess(column, method="bulk")) for column in columns)
+    with np.errstate(all="ignore"):  # a chain that has not moved has no variance
+        rhat = max(float(arviz.rhat(column, method="rank")) for column in columns)
+        ess = min(float(arviz.ess(column, method="bulk")) for column in columns)
     return rhat, ess

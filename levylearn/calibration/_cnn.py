@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.calibration._neural import NeuralCalibrator, checked_sizes
-from levylearn.calibration._principal import PrincipalComponents
+from levylearn.calibration._neural import ComponentsCalibrator, NeuralCalibrator, checked_sizes
 
 __all__ = ["CNNCalibrator"]
 
 Floats = NDArray[np.float64]
 
 
-class CNNCalibrator(NeuralCalibrator):
+class CNNCalibrator(ComponentsCalibrator):
     """Convolutional network on surfaces as pictures, maturities by strikes.
 
     Before they are seen as pictures, surfaces are rid of what they have in common: all their
@@ -151,20 +150,18 @@ class CNNCalibrator(NeuralCalibrator):
         self.surface_shape = surface_shape
         self.channels = channels
 
-    def _prepare(self, X: Floats) -> None:
-        self._components = PrincipalComponents(X)
-
-    def _inputs(self, X: Floats) -> Floats:
-        return self._components.whitened(X)
+    def _entry(self) -> dict[str, Any] | None:
+        return {"directions": self._components.directions}
 
     def _network(self, n_in: int, n_out: int) -> tuple[str, dict[str, Any]]:
-        shape: tuple[int, ...] = (1, n_in)
+        n_quotes = self.n_features_in_
+        shape: tuple[int, ...] = (1, n_quotes)
         if self.surface_shape is not None:
             shape = checked_sizes("surface_shape", self.surface_shape)
-        if len(shape) != 2 or shape[0] * shape[1] != n_in:
+        if len(shape) != 2 or shape[0] * shape[1] != n_quotes:
             raise ValueError(
                 "surface_shape must be (n_maturities, n_strikes) of a product grid with the "
-                f"{n_in} quotes of X; got {self.surface_shape!r}."
+                f"{n_quotes} quotes of X; got {self.surface_shape!r}."
             )
         channels = checked_sizes("channels", self.channels)
         return "ConvolutionalNet", {"shape": shape, "n_out": n_out, "channels": channels}

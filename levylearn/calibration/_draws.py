@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from levylearn.utils._optional import import_optional
 
-__all__ = ["KINDS", "Draws", "highest_density", "inference_data", "intervals"]
+__all__ = ["Draws", "check_interval", "highest_density", "inference_data", "intervals"]
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +27,14 @@ class Draws(NamedTuple):
     converged: bool
     message: str
     interrupted: bool = False
+
+
+def check_interval(coverage: float, kind: str) -> None:
+    """Refuse a coverage or a kind of interval that there is not."""
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
 
 
 def intervals(draws: Floats, coverage: float, kind: str) -> Floats:

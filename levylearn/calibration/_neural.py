@@ -90,6 +90,10 @@ class NeuralCalibrator(KeepsNetwork, AmortisedCalibrator):
     def _inputs(self, X: Floats) -> Floats:
         """Return what the network gets for surfaces."""
 
+    def _entry(self) -> dict[str, Any] | None:
+        """Arguments of what comes before the network; None if nothing does."""
+        return None
+
     @abstractmethod
     def _network(self, n_in: int, n_out: int) -> tuple[str, dict[str, Any]]:
         """Name the network's class and its arguments."""
@@ -188,6 +192,7 @@ class NeuralCalibrator(KeepsNetwork, AmortisedCalibrator):
             torch.manual_seed(seed)
             if self._module is None:
                 self._kind, self._spec = self._network(inputs.shape[1], y.shape[1])
+                self._before = self._entry()
                 module = self._build()
             else:
                 module = self._module.float()
@@ -245,7 +250,7 @@ class NeuralCalibrator(KeepsNetwork, AmortisedCalibrator):
     def _build(self) -> Any:
         from levylearn.calibration._torch.networks import build
 
-        return build(self._kind, self._spec)
+        return build(self._kind, self._spec, self._before)
 
 
 class ComponentsCalibrator(NeuralCalibrator):
@@ -256,6 +261,9 @@ class ComponentsCalibrator(NeuralCalibrator):
 
     def _inputs(self, X: Floats) -> Floats:
         return self._components.scores(X)
+
+    def _entry(self) -> dict[str, Any] | None:
+        return {}
 
 
 def checked_sizes(name: str, sizes: Any) -> tuple[int, ...]:

@@ -9,6 +9,9 @@ Floats = NDArray[np.float64]
 
 # Components whose deviation is less than this, over the greatest one, are left out.
 _LEAST_DEVIATION = 1e-5
+# When there are many, so are those below this: they tell a few surfaces apart from all others,
+# and nothing of these, and networks learn their examples by heart from them.
+_MANY, _LEAST_OF_MANY = 32, 1e-4
 # The covariance of surfaces with missing quotes is found by iteration, from so many of them.
 _ITERATIONS, _INCOMPLETE = 20, 4096
 # Numbers in the arrays that surfaces with missing quotes take, at a time.
@@ -62,10 +65,6 @@ class PrincipalComponents:
             scores[incomplete] = self._expected((X[incomplete] - self.centre) / self.unit)
         return scores
 
-    def whitened(self, X: Floats) -> Floats:
-        """Surfaces (n, m) with all their components brought to one size, quote by quote."""
-        return self.scores(X) @ self.directions.T
-
     def distances(self, X: Floats) -> Floats:
         """Squares (n,) of Mahalanobis' distances of surfaces (n, m), by the quotes there are."""
         scores = self.scores(X)
@@ -82,6 +81,7 @@ class PrincipalComponents:
         variance, directions = np.maximum(variance[::-1], 0.0), directions[:, ::-1]
         kept = variance > _LEAST_DEVIATION**2 * variance[0]
         kept[0] = True
+        kept[_MANY:] &= variance[_MANY:] > _LEAST_OF_MANY**2 * variance[0]
         least = max(_LEAST_DEVIATION**2 * variance[0], np.finfo(float).tiny)
         self.deviation = np.sqrt(np.maximum(variance[kept], least))
         self.directions = directions[:, kept]

@@ -208,7 +208,10 @@ class TransformerCalibrator(NeuralCalibrator):
     def _inputs(self, X: Floats) -> Floats:
         if self.tokens:
             return (X - self._location) / self._scale
-        return self._components.whitened(X)
+        return self._components.scores(X)
+
+    def _entry(self) -> dict[str, Any] | None:
+        return None if self.tokens else {"directions": self._components.directions}
 
     def _traits(self, inputs: Floats) -> Floats:
         if not self.tokens:
@@ -223,7 +226,7 @@ class TransformerCalibrator(NeuralCalibrator):
 
     def _network(self, n_in: int, n_out: int) -> tuple[str, dict[str, Any]]:
         return "QuoteTransformer", {
-            "coordinates": None if self.tokens else _coordinates(self.grid, n_in),
+            "coordinates": None if self.tokens else _coordinates(self.grid, self.n_features_in_),
             "n_out": n_out,
             "width": self.width,
             "n_heads": self.n_heads,

@@ -14,12 +14,25 @@ from levylearn.utils._optional import import_optional
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "DASHES", "draw_on_contracts", "maximum_ticks", "panels", "title_of"]
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "UNITS",
+    "draw_on_contracts",
+    "legend_of",
+    "maximum_ticks",
+    "panels",
+    "shade",
+    "title_of",
+]
 
 # Dark enough for paper, and told apart by the colour-blind (Okabe and Ito), as the
 # dashes tell them apart in grey.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+
+# What the outputs of pricers are measured in.
+UNITS = {"price": "currency", "forward_price": "of the forward", "implied_vol": "volatility"}
 
 _MAX_TICKS = 6
 
@@ -75,10 +88,24 @@ def panels(
     return made[:n_panels]
 
 
+def legend_of(axes: Any) -> dict[str, Any]:
+    """Artists of all panels, each label once."""
+    known: dict[str, Any] = {}
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        known.update(zip(labels, handles, strict=True))
+    return known
+
+
 def maximum_ticks(axis: Any, n_ticks: int) -> None:
     """Let an axis of numbers have a few ticks only."""
     ticker = import_optional("matplotlib.ticker", "plot")
     axis.set_major_locator(ticker.MaxNLocator(n_ticks))
+
+
+def shade(i: int) -> tuple[str, float]:
+    """Colour of the widest band or region, 0, and of those within it."""
+    return COLOURS[1], min(0.2 + 0.22 * i, 1.0)
 
 
 def title_of(parameter: Any) -> str:

@@ -14,7 +14,7 @@ from levylearn.inspection._ranges import names_of
 from levylearn.metrics import parameter_r2
 from levylearn.metrics._answers import pair_of_sets
 
-__all__ = ["ParityDisplay", "ResidualsDisplay"]
+__all__ = ["ParityDisplay", "ResidualsDisplay", "normal_quantiles"]
 
 Floats = NDArray[np.float64]
 
@@ -123,6 +123,15 @@ class ParityDisplay(_ErrorsDisplay):
     'sigma: R² = 0.998'
     """
 
+    @property
+    def titles(self) -> list[str]:
+        """Name and R2 of each parameter."""
+        score = parameter_r2(self.y_true, self.y_pred, multioutput="raw_values", nan_policy="omit")
+        return [
+            f"{name}: R² = {_to_three(r2)}"
+            for name, r2 in zip(self.names, np.atleast_1d(score), strict=True)
+        ]
+
     def plot(self, ax: Any = None, *, figure: Any = None) -> ParityDisplay:
         """Draw the panels.
 
@@ -147,13 +156,12 @@ class ParityDisplay(_ErrorsDisplay):
         """
         self.axes_ = panels(len(self.names), ax, figure, "ParityDisplay.plot", size=_PARITY)
         self.figure_ = self.axes_[0].figure
-        score = parameter_r2(self.y_true, self.y_pred, multioutput="raw_values", nan_policy="omit")
-        for panel, name, r2, truth, found in zip(
-            self.axes_, self.names, np.atleast_1d(score), self.y_true.T, self.y_pred.T, strict=True
+        for panel, title, truth, found in zip(
+            self.axes_, self.titles, self.y_true.T, self.y_pred.T, strict=True
         ):
             panel.axline((truth.mean(), truth.mean()), slope=1, **_LINE)
             panel.scatter(truth, found, **_POINTS)
-            panel.set_title(f"{name}: R² = {_to_three(r2)}", fontsize="medium")
+            panel.set_title(title, fontsize="medium")
             for axis in (panel.xaxis, panel.yaxis):
                 maximum_ticks(axis, 4)
             panel.grid(alpha=0.3)
@@ -241,7 +249,7 @@ class ResidualsDisplay(_ErrorsDisplay):
         return self
 
     def _draw(self, row: NDArray[Any], found: Floats, errors: Floats) -> None:
-        quantile = stats.norm.ppf((np.arange(len(errors)) + 0.5) / len(errors))
+        quantile = normal_quantiles(len(errors))
         spread, centre = errors.std(), errors.mean()
         row[0].axline((0, centre), slope=spread, **_LINE)
         row[0].scatter(quantile, np.sort(errors), **_POINTS)
@@ -258,6 +266,12 @@ class ResidualsDisplay(_ErrorsDisplay):
             maximum_ticks(panel.xaxis, 4)
             maximum_ticks(panel.yaxis, 4)
             panel.grid(alpha=0.3)
+
+
+def normal_quantiles(n: int) -> Floats:
+    """Quantiles of the normal distribution that so many errors in order are held against."""
+    quantiles: Floats = stats.norm.ppf((np.arange(n) + 0.5) / n)
+    return quantiles
 
 
 def _to_three(r2: float) -> str:

@@ -1,4 +1,4 @@
-"""Numbers over strikes and maturities: derivatives of parameters, Greeks."""
+"""Numbers over strikes and maturities: derivatives of parameters, Greeks, errors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from levylearn.inspection._canvas import draw_on_contracts, panels, title_of
 from levylearn.inspection._jacobian import jacobian_sensitivity
 from levylearn.inspection._ranges import names_of
+from levylearn.inspection._robustness import pricer_of
 from levylearn.inspection._smile import one_surface
 from levylearn.market import OptionGrid
-from levylearn.metrics._repricing import ready
+from levylearn.metrics._answers import parameter_sets
+from levylearn.metrics._fit import implied_volatilities, mean_over_quotes
+from levylearn.metrics._repricing import ready, repriced
 
-__all__ = ["GreeksDisplay", "JacobianDisplay"]
+__all__ = ["GreeksDisplay", "JacobianDisplay", "RepricingErrorDisplay"]
 
 Floats = NDArray[np.float64]
 
@@ -224,3 +227,118 @@ class GreeksDisplay(_HeatMaps):
             else:
                 values[_TITLES[name]] = found[name][0]
         return cls(pricer.grid, values)
+
+
+class RepricingErrorDisplay(_HeatMaps):
+    """Errors of repriced surfaces over strikes and maturities: their mean, and root mean square.
+
+    Use :meth:`from_estimator` or :meth:`from_predictions` to create one.
+
+    Parameters
+    ----------
+    grid : OptionGrid
+        The contracts.
+    values : dict of str to ndarray of shape (n_quotes,)
+        Mean errors and root mean squared errors in implied volatility points, or the errors if
+        there is one surface, by the title of the panel; NaN for a quote that has none.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+        Figure that holds the panels.
+    axes_ : ndarray of matplotlib Axes of shape (2,) or (1,)
+        The panels.
+
+    See Also
+    --------
+    SmileFitDisplay : Of one surface, quote by quote.
+    levylearn.metrics.repricing_implied_vol_rmse : All of it in one number.
+
+    Examples
+    --------
+    A volatility that is a point too high everywhere:
+
+    >>> import numpy as np
+    >>> from levylearn.inspection import RepricingErrorDisplay
+    >>> from levylearn.market import OptionGrid
+    >>> grid = OptionGrid([80, 90, 100, 110, 120], [0.25, 1.0])
+    >>> market = np.full((3, 10), 0.2)
+    >>> display = RepricingErrorDisplay.from_predictions(
+    ...     grid, market, market + 0.01, unit="implied_vol"
+    ... )
+    >>> display.values["mean error (vol points)"].round(6).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+
+    @classmethod
+    def from_predictions(
+        cls, grid: OptionGrid, market: ArrayLike, model: ArrayLike, *, unit: str = "price"
+    ) -> RepricingErrorDisplay:
+        """Create a display from the surfaces of market and model.
+
+        Parameters
+        ----------
+        grid : OptionGrid
+            The contracts.
+        market : array-like of shape (n_samples, n_quotes)
+            Surfaces of the market; NaN where there is no quote.
+        model : array-like of shape (n_samples, n_quotes)
+            Those of the parameters found; NaN where none were.
+        unit : {"price", "forward_price", "implied_vol"}, default="price"
+            What the surfaces hold: the `output` of the pricer.
+
+        Returns
+        -------
+        display : RepricingErrorDisplay
+            Ready for :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If a surface does not match the grid, or the unit is unknown.
+        """
+        shown = (
+            implied_volatilities(np.asarray(each, dtype=np.float64), grid, unit)
+            for each in (market, model)
+        )
+        # A price without time value has a volatility of zero: it says nothing.
+        quoted, priced = (np.where(each > 0, each, np.nan) for each in shown)
+        error = 100 * (priced - quoted).T
+        known = ~np.isnan(error)
+        if len(known.T) == 1:
+            return cls(grid, {"error (vol points)": error[:, 0]})
+        values = {
+            "mean error (vol points)": np.asarray(mean_over_quotes(error, known)),
+            "RMSE (vol points)": np.sqrt(mean_over_quotes(error**2, known)),
+        }
+        return cls(grid, values)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, *, pricer: Any = None
+    ) -> RepricingErrorDisplay:
+        """Calibrate surfaces, price what is found, and create a display.
+
+        Parameters
+        ----------
+        estimator : fitted calibrator
+            Any regressor from surfaces to parameters.
+        X : array-like of shape (n_samples, n_quotes)
+            Surfaces, in the unit of the pricer's output; NaN where there is no quote.
+        pricer : pricer, default=None
+            What prices parameters. None: that of the calibrator.
+
+        Returns
+        -------
+        display : RepricingErrorDisplay
+            Ready for :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If there is no pricer.
+        """
+        pricer = pricer_of(estimator, pricer)
+        found = parameter_sets(estimator.predict(X), "The answer of the calibrator", lost=True)
+        model = repriced(found, pricer)
+        return cls.from_predictions(pricer.grid, X, model, unit=pricer.output)

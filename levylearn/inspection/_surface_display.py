@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import Delaunay
 
 from levylearn.inspection._canvas import maximum_ticks, panels
 from levylearn.inspection._smile import one_surface, shown_volatilities
@@ -123,6 +124,20 @@ class SurfaceDisplay:
         model = estimator.calibrate(surface).surfaces[0]
         return cls.from_predictions(pricer.grid, model, market=surface[0], unit=pricer.output)
 
+    @property
+    def triangles(self) -> NDArray[np.intp]:
+        """Places (n_triangles, 3) of the corners of a surface through the quotes that are there.
+
+        Strikes and maturities, which have no common unit, count by their extent. There are no
+        triangles if the quotes lie on one line.
+        """
+        known = np.flatnonzero(np.isfinite(self.volatility))
+        places = np.column_stack([self.grid.strike, self.grid.maturity])[known]
+        extent = np.ptp(places, axis=0) if len(known) >= _LEAST_POINTS else np.zeros(2)
+        if not extent.all():
+            return np.empty((0, 3), dtype=np.intp)
+        return known[Delaunay(places / extent).simplices]
+
     def plot(self, ax: Any = None, *, figure: Any = None) -> SurfaceDisplay:
         """Draw the surface.
 
@@ -171,7 +186,8 @@ class SurfaceDisplay:
         if self.grid.is_product and known.all() and min(self.grid.shape) > 1:
             shaped = (part.reshape(self.grid.shape) for part in (strike, maturity, height))
             self.ax_.plot_surface(*shaped, rstride=1, cstride=1, **look)
-        elif known.sum() >= _LEAST_POINTS and np.ptp(maturity[known]) > 0:
-            self.ax_.plot_trisurf(strike[known], maturity[known], height[known], **look)
+        elif len(self.triangles):
+            place = strike, maturity, np.where(known, height, 0.0)
+            self.ax_.plot_trisurf(*place, triangles=self.triangles, **look)
         else:
             self.ax_.scatter(strike, maturity, height)

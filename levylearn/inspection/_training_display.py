@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from levylearn.inspection._canvas import COLOURS, DASHES, panels
 
@@ -80,6 +80,16 @@ class TrainingDisplay:
             )
         return cls(history, type(estimator).__name__ if name is None else name)
 
+    @property
+    def losses(self) -> dict[str, NDArray[np.float64]]:
+        """Losses by what they are of."""
+        return {label: np.asarray(self.history[key]) for key, label in _LOSSES.items()}
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from one, whose held-out loss is the smallest."""
+        return int(np.argmin(self.history["valid_loss"])) + 1
+
     def plot(self, ax: Any = None, *, figure: Any = None) -> TrainingDisplay:
         """Draw the losses.
 
@@ -102,13 +112,12 @@ class TrainingDisplay:
         """
         self.ax_ = panels(1, ax, figure, "TrainingDisplay.plot", size=_PANEL)[0]
         self.figure_ = self.ax_.figure
-        for (key, label), colour, dash in zip(
-            _LOSSES.items(), COLOURS[1::-1], DASHES, strict=False
+        for (label, loss), colour, dash in zip(
+            self.losses.items(), COLOURS[1::-1], DASHES, strict=False
         ):
-            loss = np.asarray(self.history[key])
             epochs = np.arange(1, len(loss) + 1)
             self.ax_.plot(epochs, loss, color=colour, linestyle=dash, label=label)
-        best = int(np.argmin(self.history["valid_loss"])) + 1
+        best = self.best_epoch
         self.ax_.axvline(best, color="0.4", linewidth=1, linestyle=":", label=f"best: epoch {best}")
         self.ax_.set(yscale="log", xlabel="epoch", ylabel="loss, standardised parameters")
         self.ax_.set_title(self.name or "", fontsize="medium")

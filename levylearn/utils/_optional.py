@@ -8,6 +8,8 @@ from types import ModuleType
 
 _EXTRA_OF = {
     "matplotlib": "plot",
+    "plotly": "report",
+    "skops": "report",
     "pyarrow": "parquet",
     "distributed": "distributed",
     "xgboost": "boosting",

@@ -139,7 +139,7 @@ def test_gradient_of_the_density(relative, noise_prior):
     sizes = np.full(GRID.n_quotes, 0.02 if relative else 0.1)
     X = noisy()
     X[0, 3] = np.nan
-    density = PosteriorDensity(PRICER, space, X, Noise(sizes, relative))
+    density = PosteriorDensity(PRICER, space, X, Noise(sizes, relative, floor=0.1))
     x = space.coordinates(TRUTH) + 0.05 * np.arange(space.size)
     _, slopes = density(x, np.zeros(1, dtype=int), slopes=True)
     step = 1e-4
@@ -175,7 +175,7 @@ def test_likelihood_is_that_of_scipy():
     for relative in (True, False):
         noise = Noise(np.linspace(0.01, 0.03, GRID.n_quotes), relative)
         found, _ = PosteriorDensity(PRICER, space, X, noise)(x, np.zeros(1, dtype=int))
-        prices = PRICER.transform(TRUTH)
+        prices = PRICER.transform(space.parameters(space.values(x)))
         scale = noise.sizes * (prices if relative else 1)
         expected = stats.norm.logpdf(X, prices, scale).sum() + stats.norm.logpdf(x).sum()
         np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -309,6 +309,18 @@ def test_what_does_not_converge_is_told():
         calibrator.fit(QUOTES)
 
 
+@pytest.mark.parametrize("target_acceptance", [0.01, 0.1])
+def test_trajectories_that_diverge_are_told(target_acceptance):
+    """Steps that are hardly ever accepted are too long for leapfrog to be stable."""
+    calibrator = NUTSCalibrator(
+        LinearPrices(), **KNOWN, target_acceptance=target_acceptance, max_draws=50
+    )
+    with pytest.warns(ConvergenceWarning, match="diverged: raise target_acceptance"):
+        result = calibrator.fit(QUOTES).calibrate(QUOTES)
+    assert not result.converged.any()
+    assert (result.n_divergences > 0).any()
+
+
 def test_hopeless_surface_spoils_no_other():
     X = np.insert(QUOTES, 1, np.nan, axis=0)
     calibrator = LaplaceCalibrator(LinearPrices(), **KNOWN).fit(QUOTES)
@@ -399,6 +411,20 @@ def test_bands_of_a_hopeless_surface():
         bands = calibrator.posterior_predictive(X)
     assert bands.loc[0].isna().all(axis=None)
     assert np.isfinite(bands.loc[1]).all(axis=None)
+
+
+def test_prior_density_is_cut_off_at_the_bounds():
+    calibrator = LaplaceCalibrator(
+        LinearPrices(), **KNOWN, noise_prior=stats.lognorm(0.5), bounds={"a": (0.5, 2.0)}
+    ).fit(QUOTES[:1])
+    values = np.array([[0.4, 0.5, 1.0], [1.9, 2.0, 2.1]])
+    ends = (np.array([0.5, 2.0]) - MEAN[0]) / DEVIATION[0]
+    cut_off = stats.truncnorm(*ends, loc=MEAN[0], scale=DEVIATION[0])
+    np.testing.assert_allclose(calibrator.prior_density("a", values), cut_off.pdf(values))
+    level = calibrator.prior_density("noise_level", [-1.0, 0.7])
+    np.testing.assert_allclose(level, stats.lognorm(0.5).pdf([-1.0, 0.7]))
+    with pytest.raises(ValueError, match="name must be one of a, b, noise_level; got 'c'"):
+        calibrator.prior_density("c", 1.0)
 
 
 def test_prior_predictive_is_prior_and_noise():

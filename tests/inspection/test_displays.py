@@ -9,29 +9,47 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from statsmodels.stats.proportion import proportion_confint
 
 import levylearn.inspection
-from levylearn.calibration import LeastSquaresCalibrator, MLPCalibrator
+from levylearn.calibration import LaplaceCalibrator, LeastSquaresCalibrator, MLPCalibrator
 from levylearn.datasets import make_surface_series, make_surfaces
 from levylearn.inspection import (
+    ConvergenceDisplay,
+    CornerDisplay,
+    CredibleRegionDisplay,
     CrossValidationDisplay,
     GreeksDisplay,
+    IntervalDisplay,
     JacobianDisplay,
     ParameterCoverageDisplay,
     ParityDisplay,
     PerturbationDisplay,
+    PosteriorDisplay,
+    PredictiveFanDisplay,
+    RankDisplay,
+    RepricingErrorDisplay,
     ResidualsDisplay,
+    RobustnessDisplay,
     SobolDisplay,
     SpeedAccuracyDisplay,
     SurfaceDisplay,
+    TraceDisplay,
     TrainingDisplay,
     WalkForwardDisplay,
     distribution_drift,
     jacobian_sensitivity,
+    robustness_curve,
     sobol_sensitivity,
 )
 from levylearn.market import OptionGrid, black_price
-from levylearn.metrics import get_calibration_scorer, parameter_mae
+from levylearn.metrics import (
+    get_calibration_scorer,
+    interval_coverage,
+    interval_width,
+    parameter_mae,
+    repricing_implied_vol_rmse,
+)
 from levylearn.model_selection import WalkForwardSplit
 from levylearn.pricing import ContourPricer
 
@@ -43,6 +61,7 @@ NAMES = ["sigma", "nu", "theta"]
 LINE = LinearRegression().fit(X, Y)
 SEARCH = LeastSquaresCalibrator(PRICER, n_candidates=16, n_starts=1).fit(X)
 SURFACE = SEARCH.pricer_.transform(PARAMS)
+POSTERIOR = LaplaceCalibrator(PRICER, n_draws=256).fit(SURFACE)
 
 
 def points(collection):
@@ -75,6 +94,19 @@ def test_surface_is_in_per_cent_over_strikes_and_maturities():
 def test_surfaces_of_any_quotes(grid):
     display = SurfaceDisplay.from_predictions(grid, np.full(grid.n_quotes, 0.2), unit="implied_vol")
     assert len(display.plot(figure=Figure()).ax_.collections) == 1
+
+
+def test_triangles_are_between_neighbours():
+    """As they look: a strike of a thousand is no further away than a maturity of one."""
+    grid = OptionGrid([900, 1000, 1100], [0.5, 1.0]).take([0, 1, 2, 3, 4, 5])
+    volatility = np.full(6, 0.2)
+    volatility[5] = np.nan
+    display = SurfaceDisplay.from_predictions(grid, volatility, unit="implied_vol")
+    corners = [set(triangle) for triangle in display.triangles.tolist()]
+    assert {1, 2, 4} in corners
+    assert len(corners) == 3
+    assert 5 not in set().union(*corners)
+    display.plot(figure=Figure()).figure_.draw_without_rendering()
 
 
 def test_surface_from_estimator():
@@ -238,6 +270,102 @@ def test_speed_from_estimators():
     assert display.error in display.table
 
 
+# -- robustness, intervals -------------------------------------------------------------
+
+
+def test_robustness():
+    kinds = {"noise": [0.0, 0.01], "shift": None}
+    options = {"n_repeats": 3, "random_state": 0}
+    named = {"line": LINE, "search": SEARCH}
+    display = RobustnessDisplay.from_estimator(
+        named, X[:20], Y[:20], kinds=kinds, pricer=PRICER, **options
+    )
+    table = display.table
+    assert table.groupby(["kind", "calibrator"]).size().to_dict() == {
+        ("noise", "line"): 6,
+        ("noise", "search"): 6,
+        ("shift", "line"): 6,
+        ("shift", "search"): 6,
+    }
+    alone = robustness_curve(SEARCH, X[:20], Y[:20], "noise", [0.0, 0.01], **options)
+    own = table[(table.kind == "noise") & (table.calibrator == "search")]
+    assert_allclose(own.repricing_rmse, alone.repricing_rmse)
+    noise, shift = display.plot(figure=Figure()).axes_
+    assert (noise.get_xlabel(), shift.get_xlabel()) == (
+        "noise (% of each quote)",
+        "strikes off by (%)",
+    )
+    assert noise.get_ylabel() == "repricing rmse (currency)"
+    drawn = noise.lines[1]
+    assert drawn.get_label() == "search"
+    means = alone.groupby("level").repricing_rmse.mean()
+    assert_allclose(drawn.get_xydata(), np.column_stack([[0, 1], means]))
+    band = noise.collections[1].get_paths()[0].vertices
+    at_one = band[np.isclose(band[:, 0], 1), 1]
+    assert at_one.min() == pytest.approx(alone.repricing_rmse[3:].min())
+    assert at_one.max() == pytest.approx(alone.repricing_rmse[3:].max())
+    assert [text.get_text() for text in display.figure_.legends[0].get_texts()] == list(named)
+
+
+def test_robustness_of_one_calibrator():
+    display = RobustnessDisplay.from_estimator(
+        LINE, X[:5], Y[:5], kinds=["missing"], error="parameter_mae", pricer=PRICER, levels=[0]
+    )
+    assert display.table.calibrator.tolist() == ["LinearRegression"]
+    assert display.plot(figure=Figure()).axes_[0].get_ylabel() == "parameter mae (of range)"
+    with pytest.raises(ValueError, match="'kind'"):
+        RobustnessDisplay.from_estimator(LINE, X, Y, kinds=["weather"], pricer=PRICER)
+
+
+def test_robustness_of_calibrators_that_do_not_take_everything():
+    """The one that is not in the second panel leaves its colour to none of the others."""
+    table = pd.DataFrame(
+        {
+            "kind": ["noise"] * 4 + ["missing"] * 2,
+            "calibrator": ["a", "a", "b", "b", "b", "b"],
+            "level": [0.0, 0.1] * 3,
+            "repricing_rmse": np.arange(6.0),
+        }
+    )
+    first, second = RobustnessDisplay(table).plot(figure=Figure()).axes_
+    assert len(second.lines) == 1
+    assert first.lines[1].get_color() == second.lines[0].get_color() != first.lines[0].get_color()
+
+
+@pytest.mark.filterwarnings("ignore::levylearn.exceptions.CalibrationWarning")
+@pytest.mark.parametrize("coverage", [0.5, 0.95])
+def test_intervals(coverage):
+    noise = np.random.default_rng(0).normal(size=X.shape)
+    noisy = X * (1 + 0.01 * noise)
+    noisy[:3] = np.nan
+    display = IntervalDisplay.from_estimator(SEARCH, noisy, Y, coverage=coverage)
+    ends = SEARCH.predict_interval(noisy, coverage)
+    options = {"nan_policy": "omit", "multioutput": "raw_values"}
+    share = interval_coverage(Y, ends, **options)
+    known = (~np.isnan(ends).any(axis=2)).sum(axis=0)
+    assert (0 < known).all()
+    assert (known <= 57).all()
+    low, high = proportion_confint(share * known, known, method="wilson")
+    assert_allclose(display.shares, np.column_stack([share, low, high]), rtol=1e-9)
+    width = interval_width(Y, ends, model="variance_gamma", **options)
+    assert_allclose(np.nanmean(display.widths, axis=0), width)
+    shares, widths = display.plot(figure=Figure()).axes_
+    assert_allclose(shares.lines[0].get_xydata(), np.column_stack([100 * share, range(3)]))
+    assert shares.get_legend_handles_labels()[1] == [f"promised: {100 * coverage:g} %"]
+    assert [label.get_text() for label in widths.get_yticklabels()] == NAMES
+    assert widths.get_xlabel() == "width (% of range)"
+
+
+def test_intervals_without_true_parameters():
+    display = IntervalDisplay.from_estimator(SEARCH, X[:5])
+    assert len(display.plot(figure=Figure()).axes_) == 1
+    with pytest.raises(ValueError, match="no coverage"):
+        _ = display.shares
+    none = IntervalDisplay(np.full((2, 1, 2), np.nan), ["a"], np.ones(1), np.zeros((2, 1)))
+    assert np.isnan(none.shares).all()
+    none.plot(figure=Figure())
+
+
 # -- sensitivities ---------------------------------------------------------------------
 
 
@@ -269,6 +397,34 @@ def test_jacobian_map():
         JacobianDisplay.from_estimator(LINE, SURFACE)
     with pytest.raises(ValueError, match=r"grid \(2\); got 15"):
         JacobianDisplay.from_estimator(LINE, SURFACE, grid=GRID.take([0, 1]))
+
+
+def test_repricing_errors_map():
+    quotes = X[:8].copy()
+    quotes[0, 3] = np.nan
+    quotes[:, 14] = np.nan
+    quotes[7] = np.nan  # no answer
+    off = LinearRegression().fit(np.nan_to_num(X), Y + np.array([0.02, 0.05, 0.01]))
+    display = RepricingErrorDisplay.from_predictions(GRID, quotes, PRICER.fit(Y).transform(Y[:8]))
+    assert_allclose(display.values["RMSE (vol points)"][:14], 0, atol=1e-6)
+    assert np.isnan(display.values["mean error (vol points)"][14])
+    display.plot(figure=Figure()).figure_.draw_without_rendering()
+    display = RepricingErrorDisplay.from_estimator(off, X, pricer=PRICER)
+    rmse = display.values["RMSE (vol points)"]
+    each = [
+        repricing_implied_vol_rmse(Y[i : i + 1], off.predict(X[i : i + 1]), pricer=PRICER)
+        for i in range(60)
+    ]
+    assert np.mean(rmse**2) == pytest.approx(np.mean(np.square(each)) * 1e4)
+    mean = display.values["mean error (vol points)"]
+    assert (mean > 0).all()  # sigma is too high
+    assert (rmse >= mean).all()
+    panel = display.plot(figure=Figure()).axes_[1]
+    assert_allclose(panel.images[0].get_array(), rmse.reshape(3, 5))
+    one = RepricingErrorDisplay.from_estimator(off, X[:1], pricer=PRICER)
+    assert list(one.values) == ["error (vol points)"]
+    with pytest.raises(ValueError, match="no pricer"):
+        RepricingErrorDisplay.from_estimator(off, X)
 
 
 def test_greeks_map_of_a_ragged_grid():
@@ -340,9 +496,19 @@ EVERY = [
     SpeedAccuracyDisplay(pd.DataFrame({"calibration_time": [1.0], "repricing_rmse": [1.0]})),
     SobolDisplay(sobol_sensitivity(PRICER, n_samples=4, aggregate=True, random_state=0)),
     JacobianDisplay.from_estimator(LINE, SURFACE, grid=GRID),
+    RepricingErrorDisplay.from_predictions(GRID, X[:2], 1.01 * X[:2]),
+    RobustnessDisplay(pd.DataFrame({"kind": ["noise"], "level": [0.1], "repricing_rmse": [1.0]})),
+    IntervalDisplay.from_estimator(SEARCH, X[:2], Y[:2]),
     GreeksDisplay.from_estimator(PRICER, PARAMS, greeks=["delta", "theta"]),
     PerturbationDisplay.from_estimator(PRICER, PARAMS),
     ParameterCoverageDisplay.from_predictions("variance_gamma", Y),
+    TraceDisplay.from_estimator(POSTERIOR, SURFACE),
+    PosteriorDisplay.from_estimator(POSTERIOR, SURFACE),
+    CredibleRegionDisplay.from_estimator(POSTERIOR, SURFACE, ["nu", "theta"]),
+    CornerDisplay.from_estimator(POSTERIOR, SURFACE),
+    ConvergenceDisplay.from_estimator(POSTERIOR, SURFACE),
+    PredictiveFanDisplay.from_estimator(POSTERIOR, SURFACE),
+    RankDisplay(pd.DataFrame(np.random.default_rng(0).random((50, 2)), columns=["a", "b"])),
 ]
 
 

@@ -149,7 +149,7 @@ def test_networks_differentiate_themselves(network, learned):
     some = X[:4].copy()
     some[0, 3] = np.nan
     jacobian = jacobian_sensitivity(network, some)
-    differences = jacobian_sensitivity(network, some, method="differences", step=1e-5)
+    differences = jacobian_sensitivity(network, some, method="differences", step=1e-6)
     assert np.isnan(jacobian[0, :, 3]).all()
     assert np.isnan(jacobian).sum() == 3
     assert off(jacobian, differences)[1:].max() < 2e-5

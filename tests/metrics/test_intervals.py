@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from numpy.testing import assert_allclose
+from scipy import stats
 from scipy.stats import norm
 from sklearn.metrics import mean_pinball_loss
 
@@ -47,6 +49,25 @@ def test_the_right_interval_of_a_normal_has_the_least_score():
     assert score(z) < min(score(0.95 * z), score(1.05 * z))
     ends = np.broadcast_to([-z, z], (len(y), 1, 2))
     assert interval_coverage(y, ends) == pytest.approx(0.9, abs=1e-5)
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.95])
+def test_intervals_of_a_regression_cover_what_they_promise(coverage):
+    """Those of statsmodels are exact under normal errors, and scipy says what chance allows."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.ones(12), np.linspace(-1, 1, 12)])
+    truth, n = np.array([1.0, -2.0]), 1000
+    fits = [sm.OLS(X @ truth + rng.normal(size=12), X).fit() for _ in range(n)]
+    ends = np.array([fit.conf_int(1 - coverage) for fit in fits])
+    y = np.tile(truth, (n, 1))
+    share = interval_coverage(y, ends, multioutput="raw_values")
+    for each in share:
+        assert stats.binomtest(round(each * n), n, coverage).pvalue > 0.01
+    # Student's quantile, twice, times the standard errors.
+    errors = np.array([fit.bse for fit in fits])
+    widths = 2 * stats.t.ppf((1 + coverage) / 2, 10) * errors.mean(axis=0)
+    found = interval_width(y, ends, ranges=[(0, 1)] * 2, multioutput="raw_values")
+    assert_allclose(found, widths, rtol=1e-10)
 
 
 def test_width_and_coverage_by_hand():

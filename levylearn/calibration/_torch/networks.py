@@ -13,6 +13,29 @@ from torch.nn import functional
 _N_COORDINATES = 3
 # Of the layer after the convolutions.
 _WIDTH = 128
+# Standard deviations within which scores are brought.
+_FARTHEST = 10.0
+
+
+class Entry(nn.Module):
+    """What networks make of the scores of principal components, before anything else.
+
+    A few surfaces from a corner of the parameters' ranges are a hundred deviations away from all
+    others, and a network that sees them so answers wildly: what is far out is brought within a
+    bound. With `directions` (n_quotes, n_components), components are turned back to quotes.
+    """
+
+    def __init__(self, directions: Any = None) -> None:
+        super().__init__()
+        table = None
+        if directions is not None:
+            table = torch.tensor(directions.T, dtype=torch.get_default_dtype())
+        self.register_buffer("directions", table, persistent=False)
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Map (n, n_components) to the same shape or (n, n_quotes)."""
+        scores = scores / torch.sqrt(1 + (scores / _FARTHEST) ** 2)
+        return scores if self.directions is None else scores @ self.directions
 
 
 class DenseNet(nn.Module):
@@ -172,9 +195,10 @@ class SelfAttention(nn.Module):
         return x + self.each(self.between(x))
 
 
-def build(kind: str, spec: dict[str, Any]) -> nn.Module:
+def build(kind: str, spec: dict[str, Any], entry: dict[str, Any] | None = None) -> nn.Module:
     """Return a network of a kind, its weights drawn by torch's generator."""
-    return globals()[kind](**spec)
+    network = globals()[kind](**spec)
+    return network if entry is None else nn.Sequential(Entry(**entry), network)
 
 
 def weights_of(module: nn.Module) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Settings of the test suite. The environment is set before NumPy and SciPy load."""
 
 import os
+import sys
 
 # One thread per process: on a shared machine more threads only wait for each other.
 for _variable in (
@@ -14,6 +15,7 @@ for _variable in (
 os.environ["SCIPY_ARRAY_API"] = "1"
 os.environ["MPLBACKEND"] = "agg"
 
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 # The same examples in every run, however slow the machine. To search with new ones:
@@ -23,3 +25,11 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    """Close what a test, or an example in a docstring, left to pyplot."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
