@@ -257,7 +257,7 @@ CALIBRATORS = [
         LinearPricer(),
         **_NOISE,
         n_draws=64,
-        min_ess=1e-6,
+        min_efficiency=1e-6,
         n_simulations=128,
         hidden_layer_sizes=(16,),
         max_epochs=2,

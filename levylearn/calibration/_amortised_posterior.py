@@ -18,7 +18,7 @@ from levylearn.calibration._kept_network import KeepsNetwork
 from levylearn.calibration._neural import augmented, checked_sizes
 from levylearn.calibration._normal_points import normal_points
 from levylearn.calibration._posterior import PosteriorDensity
-from levylearn.calibration._principal import PrincipalComponents, location_and_scale
+from levylearn.calibration._principal import PrincipalComponents
 from levylearn.calibration._simulation import simulate
 from levylearn.calibration._training_range import TrainingRange
 from levylearn.utils._optional import import_optional
@@ -28,9 +28,6 @@ __all__ = ["AmortizedPosteriorCalibrator"]
 
 Floats = NDArray[np.float64]
 
-# Prices below this fraction of their mean are all the same to the flow: their logarithms would
-# be most of what it sees.
-_LEAST_PRICE = 1e-10
 # Part of the simulated surfaces that tells when to stop.
 _HELD_OUT = 0.1
 # With few surfaces batches are smaller: an epoch has at least so many.
@@ -50,8 +47,8 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
     with the exact density corrects it, and tells how much it had to.
 
     The flow is learned in the coordinates in which the prior is standard normal, from the
-    principal components of the quotes, or of their logarithms if errors are relative: there,
-    errors are the same for all surfaces.
+    principal components of the quotes, or nearly of their logarithms if errors are relative:
+    there, errors are the same for all surfaces.
 
     Parameters
     ----------
@@ -79,9 +76,9 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         the flow's own.
     n_draws : int, default=1024
         Number of draws, best a power of two.
-    min_ess : float, default=100
-        Effective sample size that corrected draws are to have; where they have less, the flow's
-        own are kept, with a warning.
+    min_efficiency : float, default=0.3
+        Effective sample size, as a fraction of `n_draws`, that weighted draws are to have; where
+        they have less, the flow's own are kept, with a warning.
     n_simulations : int, default=32768
         Number of surfaces to simulate. Their errors are drawn anew for every epoch.
     augment : transformer, default=None
@@ -145,7 +142,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
     several times. :meth:`calibrate` also returns ``importance_ess``, how many independent draws
     they are worth, ``importance_efficiency``, that as a fraction, and ``log_evidence``, an
     estimate of the logarithm of the marginal density of the quotes, by which models can be
-    compared. If the effective sample size is below `min_ess`, a few draws hold all the weight, and
+    compared. If that fraction is below `min_efficiency`, a few draws hold all the weight, and
     would make a posterior that is far too narrow: the flow's own are kept, and the surface is not
     converged. Take another method for it. Without correction, a surface far outside what was
     simulated is not converged.
@@ -191,7 +188,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         **PosteriorCalibrator._parameter_constraints,
         "refine": [StrOptions({"importance"}), None],
         "n_draws": [Interval(Integral, 64, None, closed="left")],
-        "min_ess": [Interval(Real, 0, None, closed="neither")],
+        "min_efficiency": [Interval(Real, 0, 1, closed="right")],
         "n_simulations": [Interval(Integral, 2, None, closed="left")],
         "augment": [HasMethods(["fit_transform"]), None],
         "hidden_layer_sizes": ["array-like"],
@@ -216,7 +213,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         estimate: str = "mean",
         refine: str | None = "importance",
         n_draws: int = 1024,
-        min_ess: float = 100,
+        min_efficiency: float = 0.3,
         n_simulations: int = 32768,
         augment: Any = None,
         hidden_layer_sizes: tuple[int, ...] = (128, 128, 128),
@@ -240,7 +237,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         self.estimate = estimate
         self.refine = refine
         self.n_draws = n_draws
-        self.min_ess = min_ess
+        self.min_efficiency = min_efficiency
         self.n_simulations = n_simulations
         self.augment = augment
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -271,14 +268,12 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
             simulate(self.pricer_, self._space, self._noise, size, random) for size in (n, n_held)
         )
 
-        def logs(epoch: int) -> Floats:
+        def met(epoch: int) -> Floats:
             seed = self._seed + epoch
             X = learned.quotes(np.random.default_rng(seed))
-            return self._logs(augmented(self.augment, X, seed))
+            return self._stable(augmented(self.augment, X, seed))
 
-        mean, _ = location_and_scale(learned.prices)
-        self._floor = np.maximum(_LEAST_PRICE * mean, np.finfo(float).tiny)
-        first = logs(1)
+        first = met(1)
         self._components = PrincipalComponents(first)
         inputs = self._components.scores(first)
         self.training_range_ = TrainingRange(inputs, learned.x)
@@ -308,7 +303,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
                 recipe,
                 self._seed,
                 device=self.device,
-                renew=lambda epoch: self._components.scores(logs(1 + epoch)),
+                renew=lambda epoch: self._components.scores(met(1 + epoch)),
                 checkpoint=self.checkpoint,
                 verbose=self.verbose,
             )
@@ -321,12 +316,19 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
 
         return ConditionalFlow(**self._spec)
 
-    def _logs(self, X: Floats) -> Floats:
-        """Quotes, or their logarithms, in which errors do not depend on the surface."""
-        return np.log(np.maximum(X, self._floor)) if self._noise.relative else X
+    def _stable(self, X: Floats) -> Floats:
+        """Quotes by a scale on which their errors do not depend on the surface.
+
+        Where errors are fractions it is the logarithm, down to where the floor of the noise takes
+        over. A quote that is not positive is next to nothing there, as in the simulation.
+        """
+        if not self._noise.relative:
+            return X
+        floor = max(self._noise.floor, np.finfo(float).tiny)
+        return np.arcsinh(np.maximum(X, 0.0) * (self._noise.sizes / floor))
 
     def _inputs(self, X: Floats) -> Floats:
-        return self._components.scores(self._logs(X))
+        return self._components.scores(self._stable(X))
 
     # -- answering -------------------------------------------------------------
 
@@ -379,7 +381,7 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
         ess, n = draws.ess, len(x)
         if not ess:
             return _NO_DENSITY
-        enough = ess >= self.min_ess
+        enough = ess >= self.min_efficiency * n
         message = f"The {n} weighted draws are worth {ess:.0f} independent ones"
         stats = {}
         if enough:

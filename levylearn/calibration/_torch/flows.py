@@ -10,7 +10,7 @@ from zuko.flows import NSF, Flow
 from zuko.lazy import LazyTransform
 from zuko.transforms import AdditiveTransform, ComposedTransform, LULinearTransform
 
-from levylearn.calibration._torch.networks import DenseNet
+from levylearn.calibration._torch.networks import DenseNet, Entry
 
 # Of the networks that say the splines.
 _WIDTH = 64
@@ -28,7 +28,7 @@ class ConditionalFlow(nn.Module):
     def __init__(self, n_in: int, n_out: int, hidden: tuple[int, ...], n_transforms: int) -> None:
         super().__init__()
         *sizes, n_context = hidden
-        self.surface = nn.Sequential(DenseNet(n_in, n_context, tuple(sizes)), nn.SiLU())
+        self.surface = nn.Sequential(Entry(), DenseNet(n_in, n_context, tuple(sizes)), nn.SiLU())
         splines = NSF(
             n_out, n_context, transforms=n_transforms, hidden_features=(_WIDTH,), activation=nn.SiLU
         )
