@@ -148,7 +148,9 @@ class AmortizedPosteriorCalibrator(KeepsNetwork, PosteriorCalibrator):
     simulated is not converged.
 
     The flow takes missing quotes for what the others suggest, and so is too sure of them, unless
-    `augment` shows it such surfaces; the correction knows of quoted ones only.
+    `augment` shows it such surfaces; the correction knows of quoted ones only. Where errors are
+    relative, a quote that is not positive is next to nothing to the flow, and is left out by the
+    correction: write NaN if it is no quote at all.
 
     References
     ----------
