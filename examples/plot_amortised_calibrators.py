@@ -154,7 +154,9 @@ levels = np.array([0.003, 0.01, 0.03, 0.1])
 found = {"least squares": [], "network": []}
 for level in levels:
     noisy = GaussianNoise(level, random_state=0).fit_transform(X_test)
-    optimiser = LeastSquaresCalibrator(ContourPricer(model, few), "relative_price", bounds=ranges)
+    optimiser = LeastSquaresCalibrator(
+        ContourPricer(model, few), "relative_to_model", bounds=ranges
+    )
     augment = make_pipeline(exp, GaussianNoise(level), log)
     network = MLPCalibrator((64, 64), augment=augment, max_epochs=20, random_state=0)
     for name, calibrator in zip(found, [optimiser, make_pipeline(log, network)], strict=True):

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from levylearn.base import BasePricer
 from levylearn.calibration import (
+    AmortizedPosteriorCalibrator,
     CNNCalibrator,
     ConformalCalibrator,
     EmceeCalibrator,
@@ -252,6 +253,15 @@ CALIBRATORS = [
     VariationalCalibrator(LinearPricer(), **_NOISE, n_draws=64),
     EmceeCalibrator(LinearPricer(), **_NOISE, n_walkers=22, min_times=0, **_FEW_DRAWS),
     NUTSCalibrator(LinearPricer(), **_NOISE, n_chains=2, **_FEW_DRAWS),
+    AmortizedPosteriorCalibrator(
+        LinearPricer(),
+        **_NOISE,
+        n_draws=64,
+        min_efficiency=1e-6,
+        n_simulations=128,
+        hidden_layer_sizes=(16,),
+        max_epochs=2,
+    ),
 ]
 
 # They learn from examples and have no pricer.

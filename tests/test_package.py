@@ -29,6 +29,7 @@ EXTRAS = [
     "skorch",
     "torch",
     "xgboost",
+    "zuko",
 ]
 
 

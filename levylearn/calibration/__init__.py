@@ -1,5 +1,6 @@
 """Calibrators: estimators from option surfaces to parameters."""
 
+from levylearn.calibration._amortised_posterior import AmortizedPosteriorCalibrator
 from levylearn.calibration._boosting import GradientBoostingCalibrator
 from levylearn.calibration._cnn import CNNCalibrator
 from levylearn.calibration._conformal import ConformalCalibrator
@@ -19,6 +20,7 @@ from levylearn.calibration._transformer import TransformerCalibrator
 from levylearn.calibration._variational import VariationalCalibrator
 
 __all__ = [
+    "AmortizedPosteriorCalibrator",
     "CNNCalibrator",
     "CalibrationStatus",
     "ConformalCalibrator",

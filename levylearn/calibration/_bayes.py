@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -23,6 +22,7 @@ from levylearn.calibration._mode import Modes, find_modes
 from levylearn.calibration._posterior import Noise, PosteriorDensity
 from levylearn.calibration._predictive import predictive_bands
 from levylearn.calibration._prior import NOISE_LEVEL, PriorSpace
+from levylearn.calibration._simulation import simulate
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
@@ -32,8 +32,8 @@ Rows = NDArray[np.intp]
 
 # A start farther out than this, in standard deviations of the prior, is moved in.
 _FARTHEST = 6.0
-# Simulating gives up after so many times the draws that are wanted.
-_MOST_TRIES = 100
+# Errors that are fractions of a price are joined by this fraction of the largest quote.
+_FLOOR = 1e-7
 _NO_QUOTES = "There are no quotes."
 _NO_DENSITY = "The model has no price where the search began."
 _INTERRUPTED = "Sampling was interrupted before it began."
@@ -42,7 +42,8 @@ _INTERRUPTED = "Sampling was interrupted before it began."
 class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of the calibrators that draw from the parameters' posterior.
 
-    A subclass implements `_sample`, which draws for a few surfaces whose modes are known.
+    A subclass implements `_sample`, which draws for a few surfaces whose modes are known; or
+    `_outcomes`, if it has no use for modes, and perhaps `_learn`, what it learns beforehand.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -75,9 +76,20 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     # Surfaces whose modes are searched for together.
     _rows_at_once = 32
 
-    @abstractmethod
     def _sample(self, density: PosteriorDensity, modes: Modes, rows: Rows) -> Iterator[Draws]:
         """Draw for each of the surfaces named, from streams that restart for each."""
+        raise NotImplementedError
+
+    def _outcomes(self, X: Floats) -> Iterator[Draws | str]:
+        """Draws for each of a few surfaces that have quotes, or why there are none."""
+        density = PosteriorDensity(self.pricer_, self._space, X, self._noise)
+        modes = find_modes(density, self._starts(X))
+        found = np.isfinite(modes.log_density)
+        sampled = self._sample(density, modes, np.flatnonzero(found))
+        return (next(sampled) if begun else _NO_DENSITY for begun in found)
+
+    def _learn(self) -> None:
+        """Learn, when the problem is known, what holds for all surfaces."""
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> PosteriorCalibrator:
@@ -121,7 +133,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self, X, y, multi_output=True, y_numeric=True, **options
             )
             self._y_ndim = target.ndim
-        self._noise = self._checked_noise(surfaces.shape[1])
+        self._noise = self._checked_noise(surfaces)
         weights = (self._noise.sizes.min() / self._noise.sizes) ** 2
         self._start = LeastSquaresCalibrator(
             self.pricer,
@@ -138,6 +150,7 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self._seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self._kept: dict[bytes, Draws | str] = {}
         self._fitted_to = surfaces[:0]
+        self._learn()
         if y is None:
             kept = list(self._draw(surfaces))
             self._kept = {row.tobytes(): d for row, d in zip(surfaces, kept, strict=True)}
@@ -429,7 +442,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         random = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
-        return _simulated(self.pricer_, self._space, self._noise, n_samples, random)
+        simulated = simulate(self.pricer_, self._space, self._noise, n_samples, random)
+        return simulated.quotes(), self._space.values(simulated.x)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -442,7 +456,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
 
-    def _checked_noise(self, n_quotes: int) -> Noise:
+    def _checked_noise(self, X: Floats) -> Noise:
+        n_quotes = X.shape[1]
         sizes = np.asarray(self.noise, dtype=np.float64)
         if sizes.shape not in ((), (n_quotes,)):
             raise ValueError(
@@ -455,7 +470,8 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"noise must be finite and positive; entry {bad[0]} is {sizes[bad[0]]:g}."
             )
-        return Noise(sizes, self.noise_kind == "relative")
+        largest = float(np.abs(X).max(initial=0.0, where=np.isfinite(X)))
+        return Noise(sizes, self.noise_kind == "relative", _FLOOR * largest)
 
     def _summarised(self, X: Floats, summary: Any, *more: int) -> Floats:
         """What a function says of each surface's parameter sets (n_draws, p), or NaN."""
@@ -500,17 +516,10 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         quoted = np.flatnonzero(self._noise.quoted(X).any(axis=1))
         if not quoted.size:
             return outcomes
-        density = PosteriorDensity(self.pricer_, self._space, X[quoted], self._noise)
-        modes = find_modes(density, self._starts(X[quoted]))
-        found = np.flatnonzero(np.isfinite(modes.log_density))
-        sampled = self._sample(density, modes, found)
-        stopped = False
-        for row, index in enumerate(quoted):
-            if row not in found:
-                outcomes[index] = _NO_DENSITY
-            else:
-                outcomes[index] = draws = _INTERRUPTED if stopped else next(sampled)
-                stopped |= _is_interrupted(draws)
+        found, stopped = self._outcomes(X[quoted]), False
+        for index in quoted:
+            outcomes[index] = draws = _INTERRUPTED if stopped else next(found)
+            stopped |= _is_interrupted(draws)
         return outcomes
 
     def _starts(self, X: Floats) -> Floats:
@@ -530,31 +539,6 @@ class PosteriorCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _parameter_sets(self, draws: Draws) -> Floats:
         """Parameter sets (n_draws, p) of all chains."""
         return self._space.parameters(self._values(draws).reshape(-1, self._space.size))
-
-
-def _simulated(
-    pricer: Any, space: PriorSpace, noise: Noise, n_samples: int, random: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Quotes with errors, and the unknowns that they are of."""
-    quotes, unknowns, n_found = [], [], 0
-    for _ in range(_MOST_TRIES):
-        values = space.values(random.standard_normal((n_samples, space.size)))
-        params = space.parameters(values)
-        errors = random.standard_normal((n_samples, len(noise.sizes)))
-        inside = pricer.admissible(params)
-        if inside.any():
-            prices = pricer.evaluate(params[inside])[0]
-            level = values[inside, -1:] if space.has_level else 1.0
-            X = prices + level * noise.deviations(prices) * errors[inside]
-            priced = np.isfinite(X).any(axis=1)
-            quotes.append(X[priced])
-            unknowns.append(values[inside][priced])
-            n_found += int(priced.sum())
-        if n_found >= n_samples:
-            return np.concatenate(quotes)[:n_samples], np.concatenate(unknowns)[:n_samples]
-    raise ValueError(
-        f"priors: {n_found} of {_MOST_TRIES * n_samples} draws can be priced; narrow them."
-    )
 
 
 def _thinned(draws: Floats, most: int) -> Floats:

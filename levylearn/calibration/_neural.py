@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from levylearn.calibration._amortised import AmortisedCalibrator
+from levylearn.calibration._kept_network import KeepsNetwork
 from levylearn.calibration._principal import PrincipalComponents, location_and_scale
 from levylearn.utils._optional import import_optional
 from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
@@ -23,12 +24,7 @@ _BATCHES = 32
 _SMALLEST_BATCH, _LARGEST_BATCH = 16, 256
 
 
-# The components beyond tell a few surfaces apart from all others, and nothing of these: from
-# them networks learn their examples by heart.
-MOST_COMPONENTS = 32
-
-
-class NeuralCalibrator(AmortisedCalibrator):
+class NeuralCalibrator(KeepsNetwork, AmortisedCalibrator):
     """Base of the calibrators that are networks.
 
     A subclass implements `_prepare` and `_inputs`, what the network gets for a surface, and
@@ -36,7 +32,6 @@ class NeuralCalibrator(AmortisedCalibrator):
     """
 
     _libraries = ("torch", "skorch")
-    _module: Any  # the network, in double precision
     _parameter_constraints: dict[str, list[Any]] = {
         "loss": [StrOptions({"squared_error", "absolute_error"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -159,18 +154,6 @@ class NeuralCalibrator(AmortisedCalibrator):
             jacobian[rows] = self._slopes(X[rows])
         return jacobian
 
-    def __getstate__(self) -> dict[str, Any]:
-        # Weights leave as NumPy arrays: no torch is needed to read them, nor any device.
-        state = dict(super().__getstate__())
-        if state.get("_module") is not None:
-            state["_module"] = _networks().weights_of(state["_module"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if getattr(self, "_module", None) is not None:
-            self._module = self._ready(self._module)
-
     # -- one step each ---------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, reset: bool) -> NeuralCalibrator:
@@ -182,16 +165,7 @@ class NeuralCalibrator(AmortisedCalibrator):
         return self
 
     def _as_met(self, X: Floats, seed: int) -> Floats:
-        if self.augment is None:
-            return X
-        augment = clone(self.augment)
-        seeds = {name: seed for name in augment.get_params() if _is_random_state(name)}
-        met = np.asarray(augment.set_params(**seeds).fit_transform(X), dtype=np.float64)
-        if met.shape != X.shape:
-            raise ValueError(
-                f"augment must return surfaces like its own, {X.shape}; got {met.shape}."
-            )
-        return met
+        return augmented(self.augment, X, seed)
 
     def _learn(self, X: Floats, y: Floats, X_held: Floats, y_held: Floats, seed: int) -> Floats:
         import torch
@@ -219,7 +193,7 @@ class NeuralCalibrator(AmortisedCalibrator):
             if self._module is None:
                 self._kind, self._spec = self._network(inputs.shape[1], y.shape[1])
                 self._before = self._entry()
-                module = _networks().build(self._kind, self._spec, self._before)
+                module = self._build()
             else:
                 module = self._module.float()
             self.history_ = train(
@@ -273,20 +247,17 @@ class NeuralCalibrator(AmortisedCalibrator):
             each = [torch.autograd.grad(total, at, retain_graph=True)[0] for total in totals]
         return torch.stack(each, dim=1).numpy()
 
-    def _ready(self, weights: dict[str, Any]) -> Any:
-        import torch
+    def _build(self) -> Any:
+        from levylearn.calibration._torch.networks import build
 
-        networks = _networks()
-        with torch.random.fork_rng():  # the first weights are drawn, if only to be replaced
-            module = networks.build(self._kind, self._spec, self._before).double()
-        return networks.load_weights(module, weights).eval()
+        return build(self._kind, self._spec, self._before)
 
 
 class ComponentsCalibrator(NeuralCalibrator):
     """Base of the networks that see principal components."""
 
     def _prepare(self, X: Floats) -> None:
-        self._components = PrincipalComponents(X, MOST_COMPONENTS)
+        self._components = PrincipalComponents(X)
 
     def _inputs(self, X: Floats) -> Floats:
         return self._components.scores(X)
@@ -303,11 +274,17 @@ def checked_sizes(name: str, sizes: Any) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
+def augmented(augment: Any, X: Floats, seed: int) -> Floats:
+    """Surfaces as a transformer leaves them that is for training; None leaves them alone."""
+    if augment is None:
+        return X
+    augment = clone(augment)
+    seeds = {name: seed for name in augment.get_params() if _is_random_state(name)}
+    met = np.asarray(augment.set_params(**seeds).fit_transform(X), dtype=np.float64)
+    if met.shape != X.shape:
+        raise ValueError(f"augment must return surfaces like its own, {X.shape}; got {met.shape}.")
+    return met
+
+
 def _is_random_state(name: str) -> bool:
     return name == "random_state" or name.endswith("__random_state")
-
-
-def _networks() -> Any:
-    from levylearn.calibration._torch import networks
-
-    return networks

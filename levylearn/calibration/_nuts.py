@@ -39,7 +39,8 @@ class NUTSCalibrator(MarkovChainCalibrator):
         a bid-ask spread is one, with ``noise_kind="absolute"``.
     noise_kind : {"relative", "absolute"}, default="relative"
         Whether `noise` is a fraction of the model's price, or in the unit of the surfaces.
-        Errors that are fractions leave out quotes that are not positive.
+        Errors that are fractions leave out quotes that are not positive, and are joined by an
+        error of 1e-7 of the largest quote seen in `fit`: no price is exact.
     noise_prior : frozen distribution of scipy.stats or None, default=None
         Prior of a level that multiplies `noise`, if that is unknown; it is then inferred
         along with the parameters, as ``noise_level``.
@@ -92,10 +93,10 @@ class NUTSCalibrator(MarkovChainCalibrator):
     -----
     Whether the chains have converged is looked at again each time they have grown by a third;
     if they have not at `max_draws`, there is a warning. :meth:`calibrate` also returns
-    ``n_divergences``, trajectories whose energy was lost: more than one in a hundred mean that
-    part of the posterior may not have been reached, and there is a warning. Shorter steps, by
-    a higher `target_acceptance`, reach it. Sampling that is interrupted from the keyboard returns the
-    draws made so far, with a warning.
+    ``n_divergences``, trajectories whose energy was lost. More than one in a hundred mean that
+    part of the posterior may not have been reached, and there is a warning; shorter steps, by a
+    higher `target_acceptance`, reach it. Sampling that is interrupted from the keyboard returns
+    the draws made so far, with a warning.
 
     References
     ----------

@@ -22,11 +22,13 @@ class Noise(NamedTuple):
     """Standard deviations of the quotes' errors, each known or known up to one level.
 
     They are fractions of the model's prices, if `relative`, and else in the unit of the
-    surfaces.
+    surfaces. A fraction of a price that is nearly nothing is less than what the price is rounded
+    to: fractions are joined by a `floor`, in the unit of the surfaces.
     """
 
     sizes: Floats  # (m,)
     relative: bool
+    floor: float = 0.0
 
     def quoted(self, surfaces: Floats) -> NDArray[np.bool_]:
         """Which quotes say something: a fraction of nothing is no error."""
@@ -34,11 +36,15 @@ class Noise(NamedTuple):
 
     def deviations(self, values: Floats) -> Floats:
         """Standard deviations of errors around values (n, m), at the level one."""
-        return (
-            self.sizes * np.abs(values)
-            if self.relative
-            else np.broadcast_to(self.sizes, values.shape)
-        )
+        if self.relative:
+            return np.hypot(self.sizes * values, self.floor)
+        return np.broadcast_to(self.sizes, values.shape)
+
+    def log_slopes(self, values: Floats) -> Floats:
+        """Derivatives of the logarithms of the deviations by the values they are around."""
+        if self.relative:
+            return self.sizes**2 * values / self.deviations(values) ** 2
+        return np.zeros_like(values)
 
 
 class Slopes(NamedTuple):
@@ -135,7 +141,7 @@ class PosteriorDensity:
             by_value = np.zeros((*by_x.shape, values.shape[1]))
             by_value[:, :n_free] = jacobian[:, self.space.free] * by_x[:, :n_free, None]
             # Of the logarithm of the deviation, by the coordinates.
-            by_log = by_value / values[:, None] if self.noise.relative else np.zeros_like(by_value)
+            by_log = by_value * self.noise.log_slopes(values)[:, None]
             if self.space.has_level:
                 by_log[:, n_free] = by_x[:, n_free:] / level
             of_value = np.where(quoted[:, None], by_value / deviation[:, None], 0.0)

@@ -9,6 +9,9 @@ Floats = NDArray[np.float64]
 
 # Components whose deviation is less than this, over the greatest one, are left out.
 _LEAST_DEVIATION = 1e-5
+# When there are many, so are those below this: they tell a few surfaces apart from all others,
+# and nothing of these, and networks learn their examples by heart from them.
+_MANY, _LEAST_OF_MANY = 32, 1e-4
 # The covariance of surfaces with missing quotes is found by iteration, from so many of them.
 _ITERATIONS, _INCOMPLETE = 20, 4096
 # Numbers in the arrays that surfaces with missing quotes take, at a time.
@@ -29,8 +32,6 @@ class PrincipalComponents:
     ----------
     X : ndarray of shape (n_samples, n_quotes)
         Surfaces; NaN where there is no quote.
-    most : int, default=None
-        How many components to keep at most.
 
     References
     ----------
@@ -38,8 +39,7 @@ class PrincipalComponents:
     the Royal Statistical Society B 61, 611-622.
     """
 
-    def __init__(self, X: Floats, most: int | None = None) -> None:
-        self._most = most
+    def __init__(self, X: Floats) -> None:
         self.centre, self.unit = location_and_scale(X)
         Z = (X - self.centre) / self.unit
         if np.isnan(Z).any():
@@ -81,8 +81,7 @@ class PrincipalComponents:
         variance, directions = np.maximum(variance[::-1], 0.0), directions[:, ::-1]
         kept = variance > _LEAST_DEVIATION**2 * variance[0]
         kept[0] = True
-        if self._most is not None:
-            kept[self._most :] = False
+        kept[_MANY:] &= variance[_MANY:] > _LEAST_OF_MANY**2 * variance[0]
         least = max(_LEAST_DEVIATION**2 * variance[0], np.finfo(float).tiny)
         self.deviation = np.sqrt(np.maximum(variance[kept], least))
         self.directions = directions[:, kept]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.calibration._neural import MOST_COMPONENTS, NeuralCalibrator
+from levylearn.calibration._neural import NeuralCalibrator
 from levylearn.calibration._principal import PrincipalComponents, location_and_scale
 from levylearn.market import OptionGrid
 from levylearn.utils._sklearn import Interval
@@ -203,7 +203,7 @@ class TransformerCalibrator(NeuralCalibrator):
             parts = [location_and_scale(part.reshape(-1, 1)) for part in np.split(X, 3, axis=1)]
             self._location, self._scale = np.repeat(parts, n_quotes, axis=0)[..., 0].T
         else:
-            self._components = PrincipalComponents(X, MOST_COMPONENTS)
+            self._components = PrincipalComponents(X)
 
     def _inputs(self, X: Floats) -> Floats:
         if self.tokens:

@@ -44,7 +44,8 @@ class VariationalCalibrator(PosteriorCalibrator):
         a bid-ask spread is one, with ``noise_kind="absolute"``.
     noise_kind : {"relative", "absolute"}, default="relative"
         Whether `noise` is a fraction of the model's price, or in the unit of the surfaces.
-        Errors that are fractions leave out quotes that are not positive.
+        Errors that are fractions leave out quotes that are not positive, and are joined by an
+        error of 1e-7 of the largest quote seen in `fit`: no price is exact.
     noise_prior : frozen distribution of scipy.stats or None, default=None
         Prior of a level that multiplies `noise`, if that is unknown; it is then inferred
         along with the parameters, as ``noise_level``.

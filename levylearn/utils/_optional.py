@@ -15,6 +15,7 @@ _EXTRA_OF = {
     "xgboost": "boosting",
     "torch": "neural",
     "skorch": "neural",
+    "zuko": "neural",
     "SALib": "sensitivity",
     "emcee": "bayes",
     "arviz": "bayes",

@@ -1,6 +1,7 @@
 """A problem whose posterior is known exactly: prices linear in parameters with normal priors."""
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.base import BaseEstimator
 
 from levylearn.models import CharacteristicModel, Parameter
@@ -66,3 +67,18 @@ def exact_posterior(quotes, noise=NOISE):
         + len(quotes) * np.log(2 * np.pi)
     )
     return mean, covariance, log_evidence
+
+
+def exact_with_level(quotes, prior):
+    """Mean and deviation of the parameters, and of a level of the noise that is unknown.
+
+    They are sums over a grid of levels, for each of which the posterior is exact.
+    """
+    levels = prior.ppf((np.arange(2000) + 0.5) / 2000)
+    exact = [exact_posterior(quotes, level * NOISE) for level in levels]
+    weight = np.exp([e[2] for e in exact] - logsumexp([e[2] for e in exact]))
+    mean = sum(w * e[0] for w, e in zip(weight, exact, strict=True))
+    second = sum(w * (np.diag(e[1]) + e[0] ** 2) for w, e in zip(weight, exact, strict=True))
+    level_mean = weight @ levels
+    level_sd = np.sqrt(weight @ levels**2 - level_mean**2)
+    return mean, np.sqrt(second - mean**2), level_mean, level_sd

@@ -1,12 +1,10 @@
 """Posteriors against closed forms, against brute force, and against each other."""
 
-import itertools
 import pickle
 
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 from levylearn.calibration import (
@@ -18,7 +16,6 @@ from levylearn.calibration import (
 from levylearn.calibration import _chains as chains
 from levylearn.calibration._draws import highest_density
 from levylearn.calibration._hamiltonian import Point, no_u_turn
-from levylearn.calibration._mode import find_modes
 from levylearn.calibration._normal_points import normal_points
 from levylearn.calibration._posterior import Noise, PosteriorDensity
 from levylearn.calibration._prior import PriorSpace
@@ -26,7 +23,16 @@ from levylearn.exceptions import CalibrationWarning
 from levylearn.inspection import rank_test, simulation_based_ranks
 from levylearn.market import OptionGrid
 from levylearn.pricing import ContourPricer
-from tests.calibration._linear import DEVIATION, MEAN, NOISE, SLOPES, LinearPrices, exact_posterior
+from tests.calibration._linear import (
+    DEVIATION,
+    MEAN,
+    NOISE,
+    SLOPES,
+    LinearPrices,
+    exact_posterior,
+    exact_with_level,
+)
+from tests.calibration._variance_gamma import GRID, PRICER, TRUTH, noisy, quadrature
 
 KNOWN = {"noise": NOISE, "noise_kind": "absolute"}
 ALL = [LaplaceCalibrator, VariationalCalibrator, EmceeCalibrator, NUTSCalibrator]
@@ -85,15 +91,8 @@ def test_evidence_of_a_linear_model(method, name):
 
 
 def test_unknown_level_of_the_noise():
-    """Against the sum over a grid of levels, for each of which the posterior is exact."""
     prior = stats.lognorm(0.4, scale=1.5)
-    levels = prior.ppf((np.arange(2000) + 0.5) / 2000)
-    exact = [exact_posterior(QUOTES[0], level * NOISE) for level in levels]
-    weight = np.exp([e[2] for e in exact] - logsumexp([e[2] for e in exact]))
-    mean = sum(w * e[0] for w, e in zip(weight, exact, strict=True))
-    second = sum(w * (np.diag(e[1]) + e[0] ** 2) for w, e in zip(weight, exact, strict=True))
-    sd, level_mean = np.sqrt(second - mean**2), weight @ levels
-    level_sd = np.sqrt(weight @ levels**2 - level_mean**2)
+    mean, sd, level_mean, level_sd = exact_with_level(QUOTES[0], prior)
     for method in (EmceeCalibrator, NUTSCalibrator):
         calibrator = method(LinearPrices(), **KNOWN, noise_prior=prior, max_rhat=1.03)
         calibrator.fit(QUOTES[:1])
@@ -132,15 +131,6 @@ def test_simulation_based_calibration_notices_a_wrong_noise():
 
 # -- the density ---------------------------------------------------------------------
 
-GRID = OptionGrid([85, 95, 100, 105, 115], [0.25, 1.0], rate=0.03)
-TRUTH = np.array([[0.2, 0.4, -0.2]])
-PRICER = ContourPricer("variance_gamma", GRID).fit(TRUTH)
-
-
-def noisy(scale=0.01, seed=0):
-    X = PRICER.transform(TRUTH)
-    return X * (1 + scale * np.random.default_rng(seed).standard_normal(X.shape))
-
 
 @pytest.mark.parametrize("relative", [True, False])
 @pytest.mark.parametrize("noise_prior", [None, stats.gamma(3, scale=0.5)])
@@ -149,7 +139,7 @@ def test_gradient_of_the_density(relative, noise_prior):
     sizes = np.full(GRID.n_quotes, 0.02 if relative else 0.1)
     X = noisy()
     X[0, 3] = np.nan
-    density = PosteriorDensity(PRICER, space, X, Noise(sizes, relative))
+    density = PosteriorDensity(PRICER, space, X, Noise(sizes, relative, floor=0.1))
     x = space.coordinates(TRUTH) + 0.05 * np.arange(space.size)
     _, slopes = density(x, np.zeros(1, dtype=int), slopes=True)
     step = 1e-4
@@ -221,19 +211,9 @@ def test_coordinates_have_the_prior(prior):
 
 @pytest.fixture(scope="module")
 def brute_force():
-    """Mean and deviation of the parameters by quadrature, in the coordinates of the prior."""
-    space = PriorSpace(PRICER.parameters_, None, None, None)
+    """A surface, and mean and deviation of the parameters by quadrature."""
     X = noisy()
-    density = PosteriorDensity(PRICER, space, X, Noise(np.full(GRID.n_quotes, 0.01), True))
-    modes = find_modes(density, space.coordinates(TRUTH))
-    nodes = np.linspace(-6, 6, 25)
-    w = np.array(list(itertools.product(nodes, repeat=3)))
-    x = modes.x + w @ modes.factor[0].T
-    log_density, _ = density(x, np.zeros(len(x), dtype=int))
-    weight = np.exp(log_density - logsumexp(log_density))
-    params = space.values(x)
-    mean = weight @ params
-    return X, mean, np.sqrt(weight @ (params - mean) ** 2)
+    return X, *quadrature(X)
 
 
 @pytest.mark.parametrize("method", [EmceeCalibrator, NUTSCalibrator])

@@ -23,7 +23,6 @@ from tqdm.auto import tqdm
 from levylearn.calibration._torch.networks import weights_of
 from levylearn.exceptions import CalibrationWarning
 
-_LOSSES = {"squared_error": nn.MSELoss, "absolute_error": nn.L1Loss}
 # The learning rate rises over this part of the training, then falls to nothing.
 _WARM_UP = 0.1
 _LONGEST_GRADIENT = 1.0
@@ -71,6 +70,21 @@ class Examples(torch.utils.data.Dataset):
 
     def __getitem__(self, rows: Any) -> tuple[Tensor, Tensor]:
         return self.inputs[rows], self.targets[rows]
+
+
+class NegativeLogDensity(nn.Module):
+    """Of targets, under the distributions that a network answers with."""
+
+    def forward(self, distribution: Any, targets: Tensor) -> Tensor:
+        """Return its mean."""
+        return -distribution.log_prob(targets).mean()
+
+
+_LOSSES = {
+    "squared_error": nn.MSELoss,
+    "absolute_error": nn.L1Loss,
+    "negative_log_density": NegativeLogDensity,
+}
 
 
 class Batches:
