@@ -52,7 +52,7 @@ class NUTSCalibrator(MarkovChainCalibrator):
         Parameters that are held fixed.
     estimate : {"mean", "median"}, default="mean"
         What `predict` returns of the posterior.
-    n_chains : int, default=16
+    n_chains : int, default=8
         Number of chains.
     target_acceptance : float, default=0.8
         Mean acceptance that the step size is adapted to.
@@ -143,7 +143,7 @@ class NUTSCalibrator(MarkovChainCalibrator):
         bounds: Mapping[str, tuple[float, float]] | None = None,
         fixed: Mapping[str, float] | None = None,
         estimate: str = "mean",
-        n_chains: int = 16,
+        n_chains: int = 8,
         target_acceptance: float = 0.8,
         min_ess: float = 1000,
         max_rhat: float = 1.01,
