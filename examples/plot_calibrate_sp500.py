@@ -157,8 +157,8 @@ pd.DataFrame(columns, index=calibrator.parameter_names_).round(4)
 
 # %%
 # The quotes determine ``v0``, ``sigma`` and ``rho`` to a few per cent, ``kappa`` and ``theta``
-# hardly at all: their intervals go from next to nothing to anything. But the errors of these two
-# are not independent. Far from the mean, variance drifts by ``kappa * theta`` a year, whichever of
+# hardly at all: the interval of ``theta`` goes up to its bound. But the errors of these two are
+# not independent. Far from the mean, variance drifts by ``kappa * theta`` a year, whichever of
 # the two is the larger, and this product is determined as the other three are. Its standard error
 # comes from the covariance of the parameters:
 kappa, theta = heston.parameters[0, 1:3]

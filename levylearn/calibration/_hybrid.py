@@ -193,7 +193,9 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
         result = self.refiner_.calibrate(X, initial=initial)
         return Bunch(**result, initial_parameters=initial.reshape(len(initial), -1))
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.95) -> Floats:
+    def predict_interval(
+        self, X: ArrayLike, coverage: float = 0.95, method: str = "profile"
+    ) -> Floats:
         """Confidence intervals of the parameters: the refiner's, around the best fit.
 
         Parameters
@@ -202,19 +204,22 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
             Surfaces.
         coverage : float, default=0.95
             Probability with which an interval is to contain the parameter.
+        method : {"profile", "wald"}, default="profile"
+            Which intervals, as in :meth:`LeastSquaresCalibrator.predict_interval`.
 
         Returns
         -------
         intervals : ndarray of shape (n_samples, n_params, 2)
-            Lower and upper ends; NaN for parameters held at a bound or not told apart.
+            Lower and upper ends; NaN where there are no more quotes than parameters, and in
+            Wald's for parameters held at a bound or not told apart.
 
         Raises
         ------
         ValueError
-            If `coverage` is not between 0 and 1.
+            If `coverage` is not between 0 and 1, or `method` is unknown.
         """
         initial = self._start(X)
-        return self.refiner_.predict_interval(X, coverage, initial=initial)
+        return self.refiner_.predict_interval(X, coverage, initial, method)
 
     def jacobian(self, X: ArrayLike) -> Floats:
         """Derivatives of the parameters with respect to the quotes: the refiner's.

@@ -85,10 +85,16 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     projected on the box, and geodesic acceleration along bent valleys. Where residuals stay
     large, the geometric progression of its steps is summed. A surface that is reproduced to
     eight digits is searched on only while that is quick. Standard errors come from the
-    Gauss-Newton matrix; they are local, and know nothing of other optima.
+    Gauss-Newton matrix; they are local, and know nothing of other optima. Intervals follow the
+    valley of the optimum, however bent, by the farthest point at which the loss is allowed: all
+    ends of all surfaces at once, by the steps of the search, each to the edge of an ellipsoid.
 
     References
     ----------
+    Chen, J.-S. and Jennrich, R. (1996). The signed root deviance profile and confidence
+    intervals in maximum likelihood analysis. Journal of the American Statistical Association
+    91, 993-998.
+
     Marquardt, D. (1963). An algorithm for least-squares estimation of nonlinear parameters.
     SIAM Journal on Applied Mathematics 11, 431-441.
 
@@ -97,6 +103,9 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
 
     Transtrum, M. and Sethna, J. (2012). Improvements to the Levenberg-Marquardt algorithm
     for nonlinear least-squares minimization. arXiv:1201.5885.
+
+    Venzon, D. and Moolgavkar, S. (1988). A method for computing profile-likelihood-based
+    confidence intervals. Applied Statistics 37, 87-94.
 
     Examples
     --------

@@ -63,7 +63,9 @@ class Minimum(NamedTuple):
     n_evaluations: Ints
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
+    """Where searches are."""
+
     z: Floats
     cost: Floats
     triangle: Floats
@@ -76,8 +78,8 @@ class _State(NamedTuple):
     curved: NDArray[np.bool_]  # whether the bend of the next step is worth looking at
     last: Floats  # the step that led here, before it was stretched; zero if none did
 
-    def take(self, rows: NDArray[np.bool_] | Ints) -> _State:
-        return _State._make(part[rows] for part in self)
+    def take(self, rows: NDArray[np.bool_] | Ints) -> State:
+        return State._make(part[rows] for part in self)
 
 
 def minimise(
@@ -116,7 +118,7 @@ def minimise(
         Status ``NO_START`` where the residuals at the start are not finite.
     """
     n = len(z)
-    state = _start(residuals, z, width)
+    state = started(residuals, z, width)
     status = np.full(n, _RUNNING)
     status[~np.isfinite(state.cost)] = CalibrationStatus.NO_START
     status[state.cost <= exact] = CalibrationStatus.EXACT
@@ -147,7 +149,7 @@ def minimise(
     return Minimum._make([*final, status, evaluations])
 
 
-def _start(residuals: Residuals, z: Floats, width: Floats) -> _State:
+def started(residuals: Residuals, z: Floats, width: Floats) -> State:
     r, jacobian = _with_jacobian(residuals, z, np.arange(len(z)))
     cost, triangle, target = decomposed(r, jacobian)
     size = np.linalg.norm(triangle, axis=(1, 2))
@@ -156,7 +158,7 @@ def _start(residuals: Residuals, z: Floats, width: Floats) -> _State:
     damping, growth = np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
     curved = np.zeros(n, dtype=bool)
     last = np.zeros_like(z)
-    return _State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved, last)
+    return State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved, last)
 
 
 def _with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Floats, Floats]:
@@ -168,29 +170,29 @@ def _with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Float
 
 def _iterate(
     residuals: Residuals,
-    state: _State,
+    state: State,
     points: Ints,
     low: Floats,
     high: Floats,
     width: Floats,
     tolerance: float,
-) -> tuple[_State, Ints]:
+) -> tuple[State, Ints]:
     """Try one step of every problem; return the new state, and why those ended that did."""
     reduced, pinned, step = _damped_step(state, low, high, width)
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
-    bend, curved = _bend(residuals, state, points, reduced, pinned, step)
-    step = step + bend
+    more, curved = bend(residuals, state, points, reduced, pinned, step)
+    step = step + more
     stretch = _stretch(step * state.scale, state.last * state.scale)
-    z = _clipped(state.z + stretch * step, low, high)
+    z = clipped(state.z + stretch * step, low, high)
 
     r, jacobian = _with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
     decrease = state.cost - cost
     accepted = decrease > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        gain = _clipped(decrease / np.maximum(predicted, 0.0), 0.0, 1.0)
-        left = _clipped(cost / state.cost, 1e-3, 1.0)
+        gain = clipped(decrease / np.maximum(predicted, 0.0), 0.0, 1.0)
+        left = clipped(cost / state.cost, 1e-3, 1.0)
     # Nielsen's rule; faster where the residuals vanish, for quadratic convergence.
     eased = np.minimum(np.maximum(1 - (2 * gain - 1) ** 3, 1 / 3), left)
     damping = state.damping * np.where(accepted, eased, state.growth)
@@ -198,25 +200,25 @@ def _iterate(
     growth = np.where(accepted, 2.0, 2 * state.growth)
     curved |= gain < _STRAIGHT_GAIN
     last = np.where((accepted & (left > _LARGE))[:, None], step, 0.0)
-    tried = _State(
+    tried = State(
         z, cost, triangle, target, r, jacobian, state.scale, damping, growth, curved, last
     )
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
-    return _kept(accepted, tried, state), ended
+    return kept(accepted, tried, state), ended
 
 
-def _kept(accepted: NDArray[np.bool_], tried: _State, before: _State) -> _State:
+def kept(accepted: NDArray[np.bool_], tried: State, before: State) -> State:
     """What was tried; where it was not accepted, from the place before."""
     if accepted.all():
         return tried
-    n_place = _State._fields.index("scale")
+    n_place = State._fields.index("scale")
     place = (
         np.where(accepted.reshape(-1, *[1] * (a.ndim - 1)), a, b)
         for a, b in zip(tried[:n_place], before[:n_place], strict=True)
     )
-    return _State(*place, *tried[n_place:])
+    return State(*place, *tried[n_place:])
 
 
 def _stretch(step: Floats, last: Floats) -> Floats:
@@ -234,7 +236,7 @@ def _stretch(step: Floats, last: Floats) -> Floats:
 
 
 def _damped_step(
-    state: _State, low: Floats, high: Floats, width: Floats
+    state: State, low: Floats, high: Floats, width: Floats
 ) -> tuple[Floats, NDArray[np.bool_], Floats]:
     """Step within the box, the parameters that it pins to a bound, and the matrix it solved.
 
@@ -251,7 +253,7 @@ def _damped_step(
         step = np.where(pinned, step, free)
         z = state.z + step
         beyond = ~pinned & ((z < low) | (z > high))
-        step = _clipped(z, low, high) - state.z
+        step = clipped(z, low, high) - state.z
         if not beyond.any():
             break
         pinned = pinned | beyond
@@ -259,7 +261,7 @@ def _damped_step(
 
 
 def _damped_solution(
-    state: _State, pinned: NDArray[np.bool_], moved: Floats
+    state: State, pinned: NDArray[np.bool_], moved: Floats
 ) -> tuple[Floats, Floats]:
     """Least-squares step of the free parameters, and R of its system, given the others'."""
     n, q = state.z.shape
@@ -268,14 +270,14 @@ def _damped_solution(
     stacked[:, :q, :q] = np.where(pinned[:, None, :], 0.0, state.triangle)
     stacked[:, :q, q] = -left
     stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * state.scale
-    system = _triangle(stacked)
+    system = upper_triangle(stacked)
     reduced = system[:, :q, :q]
     return reduced, np.linalg.solve(reduced, system[:, :q, q:])[..., 0]
 
 
-def _bend(
+def bend(
     residuals: Residuals,
-    state: _State,
+    state: State,
     points: Ints,
     reduced: Floats,
     pinned: NDArray[np.bool_],
@@ -286,10 +288,10 @@ def _bend(
     Also whether it was long enough to be looked at again; it is zero where the way was
     straight before.
     """
-    bend, curved = np.zeros_like(step), np.zeros(len(step), dtype=bool)
+    bent, curved = np.zeros_like(step), np.zeros(len(step), dtype=bool)
     rows = np.flatnonzero(state.curved)
     if not rows.size:
-        return bend, curved
+        return bent, curved
     state, reduced, step = state.take(rows), reduced[rows], step[rows]
     ahead, _ = residuals(state.z + _PROBE * step, points[rows], gradient=False)
     slope = (state.jacobian @ step[..., None])[..., 0]
@@ -301,9 +303,9 @@ def _bend(
     with np.errstate(over="ignore"):
         length = np.linalg.norm(found * state.scale, axis=1)
     against = np.linalg.norm(step * state.scale, axis=1)
-    bend[rows] = np.where((length > _MOST_BEND * against)[:, None], 0.0, found)
+    bent[rows] = np.where((length > _MOST_BEND * against)[:, None], 0.0, found)
     curved[rows] = length > _LEAST_BEND * against
-    return bend, curved
+    return bent, curved
 
 
 def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
@@ -317,18 +319,18 @@ def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     bad = ~(np.isfinite(cost) & np.isfinite(size))
     system = np.concatenate([jacobian, r[..., None]], axis=2)
     system[bad] = 0.0
-    reduced = _triangle(system)
+    reduced = upper_triangle(system)
     q = jacobian.shape[2]
     if reduced.shape[1] < q:  # fewer quotes than parameters
         reduced = np.pad(reduced, ((0, 0), (0, q - reduced.shape[1]), (0, 0)))
     return np.where(bad, np.inf, cost), reduced[:, :q, :q], reduced[:, :q, q]
 
 
-def _clipped(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
+def clipped(values: Floats, low: Floats | float, high: Floats | float) -> Floats:
     """What np.clip does, at a third of its price for a few numbers."""
     return np.minimum(np.maximum(values, low), high)
 
 
-def _triangle(system: Floats) -> NDArray[Any]:
+def upper_triangle(system: Floats) -> NDArray[Any]:
     """R of QR decompositions: what NumPy returns in a mode that its type hints ignore."""
     return np.asarray(np.linalg.qr(system, mode="r"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -19,8 +19,9 @@ from levylearn.base import BasePricer
 from levylearn.calibration._implicit import slopes_of_optima
 from levylearn.calibration._levenberg_marquardt import Minimum
 from levylearn.calibration._problem import LOSSES, CalibrationProblem, differs_in_volatility
+from levylearn.calibration._profile import farthest
 from levylearn.calibration._search import Best, Effort, best_of_starts
-from levylearn.calibration._space import ParameterSpace
+from levylearn.calibration._space import ParameterSpace, student_quantile
 from levylearn.calibration._starts import Candidates
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
@@ -30,6 +31,7 @@ from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_conte
 Floats = NDArray[np.float64]
 
 _ROWS_AT_ONCE = 512
+_INTERVAL_METHODS = ("profile", "wald")
 # Candidates in the market range, and again in the box, for each free parameter.
 _CANDIDATES = 32
 # Errors within this many times those of rounding: no other start is worth trying.
@@ -249,12 +251,20 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
 
     def predict_interval(
-        self, X: ArrayLike, coverage: float = 0.95, initial: ArrayLike | None = None
+        self,
+        X: ArrayLike,
+        coverage: float = 0.95,
+        initial: ArrayLike | None = None,
+        method: str = "profile",
     ) -> Floats:
         """Confidence intervals of the parameters.
 
-        They are Student's, around the best fit, on the scale on which a parameter is
-        searched for: symmetric in its logarithm where it is positive by nature.
+        A value is in a profile-likelihood interval if the other parameters can make up for
+        it: the least loss with this value held fixed exceeds the minimum by no more than a
+        quantile of F times the variance of the residuals. Where the bound of a parameter is
+        met before that, the bound is the end. Wald's intervals are Student's, around the
+        best fit, on the scale on which a parameter is searched for: as if prices were linear.
+        Where they are, both are the same.
 
         Parameters
         ----------
@@ -266,21 +276,43 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             loss.
         initial : array-like of shape (n_samples, n_params), default=None
             Where to start first, as in :meth:`calibrate`.
+        method : {"profile", "wald"}, default="profile"
+            Which intervals. Those by profile follow bent valleys and stop at bounds, for
+            about the cost of another calibration. With ``loss="relative_to_model"``, prices
+            of the best fit stay what errors are relative to. Surfaces that are reproduced
+            leave no noise to tell the two from each other, and get Wald's.
 
         Returns
         -------
         intervals : ndarray of shape (n_samples, n_params, 2)
-            Lower and upper ends; NaN for parameters held at a bound or not told apart.
+            Lower and upper ends; NaN where there are no more quotes than parameters, and in
+            Wald's for parameters held at a bound or not told apart.
 
         Raises
         ------
         ValueError
-            If `coverage` is not between 0 and 1.
+            If `coverage` is not between 0 and 1, or `method` is unknown.
+
+        Warns
+        -----
+        CalibrationWarning
+            If a surface could not be calibrated, or the search for an end had no end: the wider
+            of Wald's interval and what was found is the answer there.
         """
-        fits = self._calibrate(self._surfaces(X), initial)
+        if method not in _INTERVAL_METHODS:
+            raise ValueError(f"method must be one of {_INTERVAL_METHODS}; got {method!r}.")
+        X = self._surfaces(X)
+        fits = self._calibrate(X, initial)
         _warn(fits.minimum.status)
-        _, deviation, freedom = self._spread(fits, self._at_bound(fits.minimum))
-        return self._space.intervals(fits.minimum.z, deviation, freedom, coverage)
+        at_bound = self._at_bound(fits.minimum)
+        variance, freedom = self._noise(fits, at_bound)
+        quantile = student_quantile(freedom, coverage)
+        z, reach = fits.minimum.z, quantile[:, None] * self._spread(fits, at_bound)[1]
+        ends = np.stack([z - reach, z + reach], axis=2)
+        if method == "profile":
+            ends, found = self._profiled(X, fits.minimum, quantile**2 * variance, ends)
+            _warn_of_lost(~found)
+        return self._space.intervals(ends)
 
     def jacobian(self, X: ArrayLike, initial: ArrayLike | None = None) -> Floats:
         """Derivatives of the parameters with respect to the quotes.
@@ -347,20 +379,27 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _calibrate(self, X: Floats, initial: ArrayLike | None) -> _Fits:
         first = None if initial is None else self._first_starts(initial, len(X))
-        chunks = [slice(i, i + _ROWS_AT_ONCE) for i in range(0, len(X), _ROWS_AT_ONCE)]
-        pieces = (
-            (X[rows], None if first is None else first[rows])
-            for rows in _progress(chunks, self.verbose)
+        parts = self._by_chunks(
+            lambda rows: (self._calibrate_rows, X[rows], None if first is None else first[rows]),
+            len(X),
+            _ROWS_AT_ONCE,
+            "calibrating",
         )
-        if len(chunks) == 1:  # joblib's own time would show on a single surface
-            parts = [self._calibrate_rows(*piece) for piece in pieces]
-        else:
-            parts = Parallel(n_jobs=self.n_jobs)(
-                delayed(self._calibrate_rows)(*piece) for piece in pieces
-            )
         minima, *others = zip(*parts, strict=True)
         whole = Minimum(*(np.concatenate(part) for part in zip(*minima, strict=True)))
         return _Fits(whole, *map(np.concatenate, others))
+
+    def _by_chunks(
+        self, task: Callable[[slice], tuple[Any, ...]], n: int, size: int, what: str
+    ) -> list[Any]:
+        """Results of the tasks, a function and its arguments, that n rows are cut into."""
+        chunks = [slice(i, i + size) for i in range(0, n, size)]
+        tasks = map(task, _progress(chunks, self.verbose, what))
+        if len(chunks) == 1:  # joblib's own time would show on a single surface
+            return [function(*arguments) for function, *arguments in tasks]
+        return Parallel(n_jobs=self.n_jobs)(
+            delayed(function)(*arguments) for function, *arguments in tasks
+        )
 
     def _first_starts(self, initial: ArrayLike, n: int) -> Floats:
         """Coordinates of the starts that the caller gives."""
@@ -475,19 +514,24 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         return at_bound
 
-    def _spread(self, fits: _Fits, at_bound: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-        """Covariance of the parameters, deviation of the coordinates, degrees of freedom."""
-        space, minimum = self._space, fits.minimum
-        held = at_bound[:, space.free]
-        freedom = fits.n_quotes - (~held).sum(axis=1)
-        inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
+    def _noise(self, fits: _Fits, at_bound: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.intp]]:
+        """Variance of the residuals, and how many degrees of freedom know it."""
+        minimum = fits.minimum
+        freedom = fits.n_quotes - (~at_bound[:, self._space.free]).sum(axis=1)
         known = (freedom > 0) & np.isfinite(minimum.cost)
         variance = minimum.cost / np.maximum(freedom, 1)
         # What is left of a surface that is reproduced is no noise of independent errors: it may
         # all lie in one direction, and is not less than rounding.
         reproduced = minimum.status <= CalibrationStatus.CLOSE
         variance = np.where(reproduced, np.maximum(minimum.cost, fits.rounding), variance)
-        variance = np.where(known, variance, np.nan)
+        return np.where(known, variance, np.nan), freedom
+
+    def _spread(self, fits: _Fits, at_bound: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Covariance of the parameters, and deviation of the coordinates."""
+        space, minimum = self._space, fits.minimum
+        held = at_bound[:, space.free]
+        variance, _ = self._noise(fits, at_bound)
+        inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
         within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
         deviation = np.sqrt(np.einsum("npp->np", within))
         slopes = space.slopes(space.parameters(minimum.z))
@@ -496,7 +540,53 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         covariance[:, space.free[:, None], space.free] = (
             within * slopes[:, :, None] * slopes[:, None, :]
         )
-        return covariance, deviation, freedom
+        return covariance, deviation
+
+    def _profiled(
+        self, X: Floats, minimum: Minimum, growth: Floats, wald: Floats
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """Ends (n, q, 2) by profile, and whether they were found.
+
+        Surfaces that are reproduced have no noise to speak of, and keep Wald's.
+        """
+        status = minimum.status
+        noisy = (status > CalibrationStatus.CLOSE) & (status < CalibrationStatus.NO_QUOTES)
+        rows = np.flatnonzero(noisy & (growth > 0))
+        each = X, minimum.z, growth, wald
+        parts = self._by_chunks(
+            lambda some: (self._profile_rows, *(values[rows[some]] for values in each)),
+            len(rows),
+            max(1, _ROWS_AT_ONCE // (2 * self._space.size)),
+            "intervals",
+        )
+        ends, found = wald.copy(), np.ones(wald.shape, dtype=bool)
+        if parts:
+            ends[rows], found[rows] = map(np.concatenate, zip(*parts, strict=True))
+        return ends, found
+
+    def _profile_rows(
+        self, X: Floats, z: Floats, growth: Floats, wald: Floats
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        space, loss, size = self._space, self.loss, None
+        if loss in _FIRST:
+            loss, size = _FIRST[loss], self.pricer_.evaluate(space.parameters(z))[0]
+        row, coordinate, side = (index.ravel() for index in np.indices(wald.shape))
+        sign = np.array([-1.0, 1.0])[side]
+        values, found = farthest(
+            self._problem(X, loss, size).residuals(row),
+            z[row],
+            growth[row],
+            coordinate,
+            sign,
+            space.low,
+            space.high,
+            space.width,
+            self.max_evaluations,
+        )
+        # What was not found is not within what was, nor within Wald's.
+        wider = sign * np.fmax(sign * values, sign * wald.ravel())
+        wider = np.clip(wider, space.low[coordinate], space.high[coordinate])
+        return np.where(found, values, wider).reshape(wald.shape), found.reshape(wald.shape)
 
 
 def _inverse(triangle: Floats) -> tuple[Floats, Floats]:
@@ -514,12 +604,12 @@ def _inverse(triangle: Floats) -> tuple[Floats, Floats]:
     return np.swapaxes(stretched, 1, 2) @ stretched, size
 
 
-def _progress(chunks: list[slice], verbose: int) -> Any:
+def _progress(chunks: list[slice], verbose: int, what: str) -> Any:
     if not verbose:
         return chunks
     from tqdm.auto import tqdm
 
-    return tqdm(chunks, desc="calibrating", unit="chunk")
+    return tqdm(chunks, desc=what, unit="chunk")
 
 
 def _market_centre(pricer: Any) -> Floats:
@@ -582,6 +672,16 @@ def _warn(status: NDArray[np.intp]) -> None:
         warnings.warn(
             f"{failed.size} of {len(status)} surfaces could not be calibrated; "
             f"the first is row {failed[0]}: {message}",
+            CalibrationWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_lost(lost: NDArray[np.bool_]) -> None:
+    if lost.any():
+        warnings.warn(
+            f"{lost.sum()} of {lost.size} ends of intervals were not found; the first is of row "
+            f"{lost.any(axis=(1, 2)).argmax()}: the wider of Wald's and what was found is given.",
             CalibrationWarning,
             stacklevel=3,
         )

@@ -97,21 +97,14 @@ class ParameterSpace:
         """Derivatives (n, q) of the free parameters with respect to their coordinates."""
         return np.where(self.logarithmic, params[:, self.free], 1.0)
 
-    def intervals(
-        self, z: Floats, deviation: Floats, freedom: NDArray[Any], coverage: float
-    ) -> Floats:
-        """Student's intervals (n, p, 2) of the parameters around coordinates z.
+    def intervals(self, ends: Floats) -> Floats:
+        """Intervals (n, p, 2) of the parameters from ends (n, q, 2) of the coordinates.
 
-        They are symmetric in the coordinates; what is not a value of a parameter cannot be
-        in its interval.
+        What is not a value of a parameter cannot be in its interval.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
-        quantile = student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1))
-        reach = quantile[:, None] * deviation
         with np.errstate(over="ignore"):
-            ends = np.stack([self.parameters(z + sign * reach) for sign in (-1, 1)], axis=2)
-        return np.clip(ends, self.domain[:, :1], self.domain[:, 1:])
+            found = np.stack([self.parameters(ends[..., k]) for k in (0, 1)], axis=2)
+        return np.clip(found, self.domain[:, :1], self.domain[:, 1:])
 
     def sample(self, n: int, seed: int) -> Floats:
         """Coordinates of points, half spread over the market range, half over the box.
@@ -130,6 +123,13 @@ class ParameterSpace:
     def _scaled(self, values: Floats) -> Floats:
         positive = np.where(self.logarithmic, values, 1.0)
         return np.where(self.logarithmic, np.log(positive), values)
+
+
+def student_quantile(freedom: NDArray[Any], coverage: float) -> Floats:
+    """By how many deviations Student's interval reaches to either side."""
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+    return np.asarray(student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1)))
 
 
 def _bounds(parameter: Parameter, given: Mapping[str, tuple[float, float]]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from levylearn.calibration._least_squares import LeastSquaresCalibrator
 from levylearn.calibration._problem import LOSSES
 from levylearn.calibration._quotes import QUOTE_FEATURES, Quotes
-from levylearn.calibration._space import ParameterSpace
+from levylearn.calibration._space import ParameterSpace, student_quantile
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import implied_volatility
@@ -253,7 +253,7 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
     def parameter_interval(self, coverage: float = 0.95) -> Floats:
         """Confidence intervals of the parameters.
 
-        They are those of :meth:`LeastSquaresCalibrator.predict_interval`: Student's, and
+        They are Wald's of :meth:`LeastSquaresCalibrator.predict_interval`: Student's, and
         symmetric on the scale on which a parameter is searched for.
 
         Parameters
@@ -276,8 +276,8 @@ class SurfaceRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         space, params = self._space, self.params_[None]
         deviation = self.standard_errors_[None, space.free] / space.slopes(params)
-        freedom = np.array([self._freedom])
-        return space.intervals(space.coordinates(params), deviation, freedom, coverage)[0]
+        z, reach = space.coordinates(params), student_quantile(self._freedom, coverage) * deviation
+        return space.intervals(np.stack([z - reach, z + reach], axis=2))[0]
 
     # -- one step each ---------------------------------------------------------
 

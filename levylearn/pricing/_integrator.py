@@ -261,7 +261,8 @@ class ContourIntegrator:
         table = self._tables.get(key)
         if table is None or table.shape[1] < 2 * run.n_nodes:
             table = _table(self.layout.k[self.layout.bands[run.band]], run)
-            if sum(kept.size for kept in self._tables.values()) > _MOST_KEPT:
+            # Listed first: another thread may add one.
+            if sum(kept.size for kept in list(self._tables.values())) > _MOST_KEPT:
                 self._tables = {}
             self._tables[key] = table
         return table[:, : 2 * run.n_nodes]

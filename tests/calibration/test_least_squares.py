@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import binom
+from scipy.stats import t as student
 
 from levylearn.calibration import CalibrationStatus, LeastSquaresCalibrator
 from levylearn.datasets import load_sp500_2002, make_surfaces
@@ -240,7 +241,7 @@ def test_bounds(surfaces):
     assert result.parameters[0, 2] == pytest.approx(-0.15)
     assert_allclose(result.parameters[1:], TRUTH["variance_gamma"][1:], rtol=1e-5)
     assert_array_equal(np.isnan(result.standard_error), result.at_bound)
-    interval = calibrator.predict_interval(surfaces)
+    interval = calibrator.predict_interval(surfaces, method="wald")
     assert_array_equal(np.isnan(interval), np.repeat(result.at_bound[..., None], 2, axis=2))
 
 
@@ -311,7 +312,19 @@ def test_parameters_of_which_only_the_product_is_seen_have_no_error(noisy):
     assert not result.at_bound.any()
     unknown = np.array([[False, True, True]] * 3)
     assert_array_equal(np.isnan(result.standard_error), unknown)
-    assert_array_equal(np.isnan(calibrator.predict_interval(noisy[:3])).all(axis=2), unknown)
+    wald = calibrator.predict_interval(noisy[:3], method="wald")
+    assert_array_equal(np.isnan(wald).all(axis=2), unknown)
+    # The factor may be anything, and the other is then what the product asks for.
+    low, high = np.moveaxis(calibrator.predict_interval(noisy[:3]), 2, 0)
+    bounds = np.array([parameter.bounds for parameter in calibrator.pricer_.parameters_])
+    assert_array_equal([low[:, 2], high[:, 2]], np.repeat(bounds[2], 3).reshape(2, 3))
+    # That of the product has one degree of freedom more, which is undone.
+    freedom = GRID.n_quotes - 3
+    quantile = student.ppf(0.975, freedom) * np.sqrt((freedom + 1) / freedom)
+    coverage = 2 * student.cdf(quantile, freedom + 1) - 1
+    product = calibrator_of("variance_gamma", n_starts=1, fixed={"theta": -0.2}).fit(noisy[:3])
+    expected = product.predict_interval(noisy[:3], coverage)[:, 1] * np.exp(-bounds[2, ::-1])
+    assert_allclose(np.stack([low[:, 1], high[:, 1]], axis=1), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.95])
@@ -332,7 +345,7 @@ def test_intervals_stay_in_the_domain():
     X = pricer_of("heston").transform(TRUTH["heston"][2:])
     X += np.random.default_rng(0).normal(0, 0.1, X.shape)
     calibrator = calibrator_of("heston", n_starts=1).fit(X)
-    (intervals,) = calibrator.predict_interval(X, coverage=0.999999)
+    (intervals,) = calibrator.predict_interval(X, coverage=0.999999, method="wald")
     domain = np.array([parameter.domain for parameter in calibrator.pricer_.parameters_])
     assert (domain[:, 0] <= intervals[:, 0]).all()
     assert (intervals[:, 1] <= domain[:, 1]).all()

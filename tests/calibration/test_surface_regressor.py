@@ -210,7 +210,7 @@ def test_agrees_with_the_calibrator_of_surfaces(loss):
     assert_allclose(regressor.rmse_, result.rmse[0], rtol=1e-6)
     assert_allclose(regressor.standard_errors_, result.standard_error[0], rtol=1e-3)
     assert_allclose(regressor.covariance_, result.covariance[0], rtol=1e-2)
-    expected = calibrator.predict_interval(prices[None], coverage=0.8)[0]
+    expected = calibrator.predict_interval(prices[None], coverage=0.8, method="wald")[0]
     assert_allclose(regressor.parameter_interval(coverage=0.8), expected, rtol=1e-3)
 
 
