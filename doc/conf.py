@@ -51,6 +51,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "min_reported_time": 1,
+    "parallel": True,  # as many examples at once as -j says
 }
 
 html_theme = "pydata_sphinx_theme"
