@@ -187,14 +187,21 @@ class EmceeCalibrator(MarkovChainCalibrator):
             random_state=np.random.RandomState(random.integers(2**31)).get_state(),
         )
         if self.warm_up:
-            state = sampler.run_mcmc(state, self.warm_up)
+            state = _moved(sampler, state, self.warm_up)
         while True:
             sampler.reset()
-            state = sampler.run_mcmc(state, length)
+            state = _moved(sampler, state, length)
             chain, log_density = sampler.get_chain(), sampler.get_log_prob()
             yield Block(np.swapaxes(chain, 0, 1), {"lp": log_density.T})
 
     def _are_enough(self, x: Floats) -> bool:
         emcee = import_optional("emcee", type(self).__name__)
-        times = emcee.autocorr.integrated_time(np.swapaxes(x, 0, 1), tol=0)
+        with np.errstate(invalid="ignore"):  # of a walker that has not moved: not enough
+            times = emcee.autocorr.integrated_time(np.swapaxes(x, 0, 1), tol=0)
         return bool((self.min_times * times <= x.shape[1]).all())
+
+
+def _moved(sampler: Any, state: Any, length: int) -> Any:
+    """Where walkers are after so many steps."""
+    with np.errstate(invalid="ignore"):  # from a point outside of the domain to another
+        return sampler.run_mcmc(state, length)

@@ -113,8 +113,8 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
         Parameters
         ----------
         X : array-like of shape (n_samples, n_quotes)
-            Surfaces, in the unit of the pricer's output; NaN where there is no quote, if both
-            parts allow it.
+            Surfaces, in the unit of the pricer's output; NaN where there is no quote, if the
+            regressor takes it.
         y : array-like of shape (n_samples, n_params)
             Parameters of the surfaces.
 
@@ -251,4 +251,5 @@ class HybridCalibrator(MetaEstimatorMixin, MultiOutputMixin, RegressorMixin, Bas
             return np.asarray(self.initial_.predict(X), dtype=np.float32).astype(np.float64)
 
     def _finite(self) -> bool | str:
-        return "allow-nan" if get_tags(self).input_tags.allow_nan else True
+        # The regressor judges for itself: what a pipeline allows, its tags do not tell.
+        return "allow-nan" if get_tags(self.refiner).input_tags.allow_nan else True
