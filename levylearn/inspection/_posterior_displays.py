@@ -35,12 +35,16 @@ class TraceDisplay:
     """Draws of every unknown in the order they were made, and their density beside.
 
     Chains that have converged are fuzzy bands that cannot be told apart, and have one density.
-    Use :meth:`from_estimator` or :meth:`from_posterior` to create one.
+    Ticks at the foot are draws whose trajectories diverged: where there are many of them, part of
+    the posterior may not have been reached. Use :meth:`from_estimator` or :meth:`from_posterior`
+    to create one.
 
     Parameters
     ----------
     draws : dict of str to ndarray of shape (n_chains, n_draws)
         Draws by the name of the unknown.
+    diverging : ndarray of bool of shape (n_chains, n_draws), default=None
+        Which of them end trajectories that diverged.
 
     Attributes
     ----------
@@ -66,8 +70,11 @@ class TraceDisplay:
     4
     """
 
-    def __init__(self, draws: Mapping[str, Floats]) -> None:
+    def __init__(
+        self, draws: Mapping[str, Floats], diverging: NDArray[np.bool_] | None = None
+    ) -> None:
         self.draws = draws
+        self.diverging = diverging
 
     @classmethod
     def from_posterior(cls, posterior: Any, *, names: Sequence[str] | None = None) -> TraceDisplay:
@@ -90,7 +97,11 @@ class TraceDisplay:
         ValueError
             If there is no such unknown, or its draws are all the same.
         """
-        return cls(draws_of(posterior, names))
+        draws = draws_of(posterior, names)
+        statistics = getattr(posterior, "sample_stats", {})
+        if "diverging" not in statistics:
+            return cls(draws)
+        return cls(draws, statistics["diverging"].transpose("chain", "draw").values)
 
     @classmethod
     def from_estimator(
@@ -161,8 +172,18 @@ class TraceDisplay:
             marginal.set_xticks([])
             marginal.tick_params(labelleft=False)
         self.axes_[-1, 0].set_xlabel("draw")
+        self._mark_divergences()
         self.axes_[-1, 1].set_xlabel("density")
         return self
+
+    def _mark_divergences(self) -> None:
+        if self.diverging is None or not self.diverging.any():
+            return
+        when = np.flatnonzero(self.diverging.any(axis=0))
+        for trace in self.axes_[:, 0]:
+            foot, transform = np.zeros(len(when)), trace.get_xaxis_transform()
+            trace.plot(when, foot, "|", color="k", markersize=8, transform=transform)
+        self.axes_[-1, 0].set_xlabel(f"draw ({self.diverging.sum()} divergent: ticks)")
 
 
 class PosteriorDisplay:

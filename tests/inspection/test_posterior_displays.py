@@ -83,6 +83,16 @@ def test_traces_of_many_chains_and_of_one_that_is_stuck():
     assert len(marginal.lines) == 8
 
 
+def test_divergent_draws_are_ticks():
+    diverging = np.zeros(A.shape, dtype=bool)
+    diverging[[0, 2, 3], [7, 7, 30]] = True
+    posterior = arviz.from_dict(posterior={"a": A}, sample_stats={"diverging": diverging})
+    (trace, _), *_ = TraceDisplay.from_posterior(posterior).plot(figure=Figure()).axes_
+    assert_allclose(trace.lines[-1].get_xdata(), [7, 30])
+    assert len(trace.lines) == len(A) + 1
+    assert trace.get_xlabel() == "draw (3 divergent: ticks)"
+
+
 # -- densities -------------------------------------------------------------------------
 
 
