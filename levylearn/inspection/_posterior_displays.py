@@ -181,8 +181,8 @@ class TraceDisplay:
             return
         when = np.flatnonzero(self.diverging.any(axis=0))
         for trace in self.axes_[:, 0]:
-            foot, transform = np.zeros(len(when)), trace.get_xaxis_transform()
-            trace.plot(when, foot, "|", color="k", markersize=8, transform=transform)
+            foot, transform = np.full(len(when), 0.07), trace.get_xaxis_transform()
+            trace.plot(when, foot, "k|", markersize=9, markeredgewidth=1.5, transform=transform)
         self.axes_[-1, 0].set_xlabel(f"draw ({self.diverging.sum()} divergent: ticks)")
 
 
