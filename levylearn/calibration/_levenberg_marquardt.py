@@ -202,10 +202,11 @@ def _iterate(
     damping = state.damping * np.where(accepted, eased, state.growth)
     damping = np.maximum(damping, _LEAST_DAMPING)
     growth = np.where(accepted, 2.0, 2 * state.growth)
-    curved |= gain < _STRAIGHT_GAIN
     place = z, cost, triangle, target, r, jacobian
     tried = State(*place, state.scale, damping, growth, curved, np.zeros_like(state.last))
-    large = np.flatnonzero(accepted & _flat(tried, _LARGE))
+    flat = _flat(tried, _LARGE)
+    curved |= (gain < _STRAIGHT_GAIN) & ~flat
+    large = np.flatnonzero(accepted & flat)
     if large.size:
         tried.last[large] = _last(state.take(large), tried.take(large))
     small = np.abs(predicted) <= tolerance * state.cost
