@@ -11,7 +11,6 @@ from levylearn.models import CharacteristicModel
 from levylearn.pricing._greeks import LOG_GREEK, WithMarket
 from levylearn.pricing._integrator import LOG_TOLERANCE, ContourIntegrator
 from levylearn.pricing._layout import Layout
-from levylearn.pricing._lines import longer
 from levylearn.pricing._plan import Plan, Planner
 
 __all__ = ["ContourPricer"]
@@ -108,7 +107,7 @@ class ContourPricer(BasePricer):
         self._integrator = ContourIntegrator(layout)
 
     def plan(self, params: Floats) -> Plan:
-        """Choose the lines of integration, for parameter sets and others close by.
+        """Choose the lines of integration.
 
         Parameters
         ----------
@@ -118,12 +117,9 @@ class ContourPricer(BasePricer):
         Returns
         -------
         plan : structured ndarray of shape (n_samples,)
-            The lines of each set, somewhat longer than it needs: other integrands end later.
+            The lines of each set.
         """
-        plan = self._planner(self.model_, params)
-        for lines in ("line", "near"):
-            plan[lines] = longer(plan[lines])
-        return plan
+        return self._planner(self.model_, params)
 
     def common_plan(self, params: Floats) -> Plan:
         """Choose lines that serve for as many of some parameter sets as possible.
@@ -174,6 +170,4 @@ class ContourPricer(BasePricer):
         return values, slopes
 
     def _normalised_errors(self, params: Floats) -> Floats:
-        return self._integrator.error_estimate(
-            self.model_, params, self._planner(self.model_, params)
-        )
+        return self._integrator.error_estimate(self.model_, params, self.plan(params))

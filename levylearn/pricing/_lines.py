@@ -88,11 +88,6 @@ class Line(NamedTuple):
         return cls(*np.unravel_index(code, _N_LINES))
 
 
-def longer(code: Ints) -> Ints:
-    """Codes of the lines with one more of the probes that are half a unit apart; -1 stays."""
-    return code + ((code >= 0) & (code % len(PROBES) < _EVEN.stop - 1))
-
-
 def line(y: Floats, angle: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[Any]]:
     """Points u(y) of bent lines, and the weight du/dy / (u^2 + 1/4) there."""
     s = y + 1j * np.asarray(angle)
