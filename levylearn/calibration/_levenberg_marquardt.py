@@ -33,8 +33,8 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
 # Below so short a bend, and at steps that gain as much as predicted, none is looked for.
 _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
-# Residuals are large where linear ones could lower the cost by no more than this fraction. What
-# curvature takes off the Hessian matrix is cut off at this part of it.
+# Residuals are large where linear ones could lower the cost by no more than this fraction. Their
+# curvature cancels no more than this part of the Hessian matrix along a direction.
 _LARGE, _MOST_TURN = 0.03, 0.8
 # A fit is flat where linear residuals could lower the cost by no more than this fraction of the
 # tolerance: curvature makes it up to five times more.
@@ -204,10 +204,9 @@ def _iterate(
     growth = np.where(accepted, 2.0, 2 * state.growth)
     place = z, cost, triangle, target, r, jacobian
     tried = State(*place, state.scale, damping, growth, curved, np.zeros_like(state.last))
-    flat = _flat(tried, _LARGE)
-    curved |= (gain < _STRAIGHT_GAIN) & ~flat
-    large = np.flatnonzero(accepted & flat)
-    if large.size:
+    large = accepted & _flat(tried, _LARGE)
+    curved |= (gain < _STRAIGHT_GAIN) & ~large
+    if large.any():
         tried.last[large] = _last(state.take(large), tried.take(large))
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
@@ -249,12 +248,12 @@ def _turned(step: Floats, last: Floats, reduced: Floats, pinned: NDArray[np.bool
         return step
     moved, turn = last[:, 0], np.where(pinned, 0.0, last[:, 1])
     half = np.linalg.solve(np.swapaxes(reduced, 1, 2), turn[..., None])
-    longer = np.linalg.solve(reduced, half)[..., 0]
-    met = -(turn * moved).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.minimum((half[..., 0] ** 2).sum(axis=1) / met, _MOST_TURN)
-        along = (turn * step).sum(axis=1) / met / (1 - part)
-    return np.where((met > 0)[:, None], step + along[:, None] * longer, step)
+    way = np.linalg.solve(reduced, half)[..., 0]
+    size, met = (half[..., 0] ** 2).sum(axis=1), -(turn * moved).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        part = np.minimum(size / met, _MOST_TURN)
+        more = part / (1 - part) * (turn * step).sum(axis=1) / size
+        return np.where((met > 0)[:, None], step + more[:, None] * way, step)
 
 
 def _damped_step(
