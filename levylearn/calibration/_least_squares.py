@@ -83,7 +83,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     -----
     The method is that of Levenberg and Marquardt, with damping by Nielsen's rule, steps
     projected on the box, and geodesic acceleration along bent valleys. Where residuals stay
-    large, the geometric progression of its steps is summed. A surface that is reproduced to
+    large, their own curvature is estimated from the last step. A surface that is reproduced to
     eight digits is searched on only while that is quick. Standard errors come from the
     Gauss-Newton matrix; they are local, and know nothing of other optima. Intervals follow the
     valley of the optimum, however bent, by the farthest point at which the loss is allowed: all
@@ -94,6 +94,9 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     Chen, J.-S. and Jennrich, R. (1996). The signed root deviance profile and confidence
     intervals in maximum likelihood analysis. Journal of the American Statistical Association
     91, 993-998.
+
+    Dennis, J., Gay, D. and Welsch, R. (1981). An adaptive nonlinear least-squares algorithm.
+    ACM Transactions on Mathematical Software 7, 348-368.
 
     Marquardt, D. (1963). An algorithm for least-squares estimation of nonlinear parameters.
     SIAM Journal on Applied Mathematics 11, 431-441.

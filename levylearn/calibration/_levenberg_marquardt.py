@@ -8,8 +8,9 @@ Two things make it fit for calibration, whose valleys are long, narrow and bent.
 are least-squares solutions by QR, where normal equations would lose half of the digits. And
 every step is bent along the valley by the second-order term of geodesic acceleration
 (Transtrum and Sethna, 2012), which costs one more pricing without derivatives and saves most
-of the steps. Where residuals stay large, Gauss-Newton steps shrink by a constant factor: their
-sum is made at once.
+of the steps. Where residuals stay large, Gauss-Newton steps shrink by a constant factor, for
+what they leave out of the Hessian matrix; there it is estimated from how the last step turned
+the gradient, as in the method of Dennis, Gay and Welsch (1981).
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 _RUNNING = -1
-_FIRST_DAMPING = 1e-5
+_FIRST_DAMPING = 1e-6
 _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 # How far along a step its bend is measured, how long the bend may be against the step, and
 # how long the step may be against the widths of the coordinates.
 _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
 # Below so short a bend, and at steps that gain as much as predicted, none is looked for.
 _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
-# Steps follow each other in a geometric progression if the cosine between them is so large and
-# the last lowered the cost to no less than this; the sum of those to come is cut off here.
-_ALIGNED, _LARGE, _MOST_RATIO = 0.9, 0.99, 0.8
+# Residuals are large where linear ones could lower the cost by no more than this fraction. Their
+# curvature cancels no more than this part of the Hessian matrix along a direction.
+_LARGE, _MOST_TURN = 0.03, 0.8
+# A fit is flat where linear residuals could lower the cost by no more than this fraction of the
+# tolerance: curvature makes it up to five times more.
+_FLAT = 0.2
 # Below so many times the exact cost, a search goes on only while every step lowers it to that.
 _CLOSE, _QUICK = 1e10, 0.25
 # A search that has lowered the cost by less than this fraction in so many steps creeps along a
@@ -76,7 +80,7 @@ class State(NamedTuple):
     damping: Floats
     growth: Floats
     curved: NDArray[np.bool_]  # whether the bend of the next step is worth looking at
-    last: Floats  # the step that led here, before it was stretched; zero if none did
+    last: Floats  # (n, 2, q): the step here, and how it turned J^T r; zero if of no use
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> State:
         return State._make(part[rows] for part in self)
@@ -110,7 +114,7 @@ def minimise(
     max_evaluations : int
         Evaluations allowed for each point.
     tolerance : float
-        Relative decrease of the cost in one step below which a fit no longer improves.
+        Relative decrease of the cost below which a fit no longer improves.
 
     Returns
     -------
@@ -121,6 +125,7 @@ def minimise(
     state = started(residuals, z, width)
     status = np.full(n, _RUNNING)
     status[~np.isfinite(state.cost)] = CalibrationStatus.NO_START
+    status[(status == _RUNNING) & _flat(state, _FLAT * tolerance)] = CalibrationStatus.CONVERGED
     status[state.cost <= exact] = CalibrationStatus.EXACT
     evaluations = np.ones(n, dtype=np.intp)
     final = [np.array(part) for part in state[:3]]
@@ -157,7 +162,7 @@ def started(residuals: Residuals, z: Floats, width: Floats) -> State:
     n = len(z)
     damping, growth = np.full(n, _FIRST_DAMPING), np.full(n, 2.0)
     curved = np.zeros(n, dtype=bool)
-    last = np.zeros_like(z)
+    last = np.zeros((n, 2, z.shape[1]))
     return State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved, last)
 
 
@@ -182,9 +187,8 @@ def _iterate(
     linear = (state.triangle @ step[..., None])[..., 0] + state.target
     predicted = (state.target**2).sum(axis=1) - (linear**2).sum(axis=1)
     more, curved = bend(residuals, state, points, reduced, pinned, step)
-    step = step + more
-    stretch = _stretch(step * state.scale, state.last * state.scale)
-    z = clipped(state.z + stretch * step, low, high)
+    step = _turned(step + more, state.last, reduced, pinned)
+    z = clipped(state.z + step, low, high)
 
     r, jacobian = _with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
@@ -198,13 +202,15 @@ def _iterate(
     damping = state.damping * np.where(accepted, eased, state.growth)
     damping = np.maximum(damping, _LEAST_DAMPING)
     growth = np.where(accepted, 2.0, 2 * state.growth)
-    curved |= gain < _STRAIGHT_GAIN
-    last = np.where((accepted & (left > _LARGE))[:, None], step, 0.0)
-    tried = State(
-        z, cost, triangle, target, r, jacobian, state.scale, damping, growth, curved, last
-    )
+    place = z, cost, triangle, target, r, jacobian
+    tried = State(*place, state.scale, damping, growth, curved, np.zeros_like(state.last))
+    large = accepted & _flat(tried, _LARGE)
+    curved |= (gain < _STRAIGHT_GAIN) & ~large
+    if large.any():
+        tried.last[large] = _last(state.take(large), tried.take(large))
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
+    small |= accepted & _flat(tried, _FLAT * tolerance)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
     return kept(accepted, tried, state), ended
 
@@ -221,18 +227,33 @@ def kept(accepted: NDArray[np.bool_], tried: State, before: State) -> State:
     return State(*place, *tried[n_place:])
 
 
-def _stretch(step: Floats, last: Floats) -> Floats:
-    """By how much to lengthen steps that follow each other in a geometric progression.
+def _flat(state: State, part: float) -> NDArray[np.bool_]:
+    """Where linear residuals could lower the cost by no more than this part of it."""
+    return (state.target**2).sum(axis=1) <= part * state.cost
 
-    All that would follow are made at once.
+
+def _last(before: State, now: State) -> Floats:
+    """Steps, and how they turned the gradient by changes of the Jacobian."""
+    change = np.swapaxes(now.jacobian - before.jacobian, 1, 2)
+    return np.stack([now.z - before.z, (change @ now.residuals[..., None])[..., 0]], axis=1)
+
+
+def _turned(step: Floats, last: Floats, reduced: Floats, pinned: NDArray[np.bool_]) -> Floats:
+    """Steps with the curvature of the residuals that the last ones met.
+
+    The last step s turned the gradient by y more than Gauss and Newton allow for: y y^T / (y^T s)
+    is added to the matrix of the system, where that makes steps longer.
     """
     if not last.any():
-        return np.ones((len(step), 1))
-    both = (step * last).sum(axis=1)
-    sizes = (step**2).sum(axis=1), (last**2).sum(axis=1)
-    aligned = both > _ALIGNED * np.sqrt(sizes[0] * sizes[1])
-    ratio = np.where(aligned, both / np.where(aligned, sizes[1], 1.0), 0.0)
-    return (1 / (1 - np.minimum(ratio, _MOST_RATIO)))[:, None]
+        return step
+    moved, turn = last[:, 0], np.where(pinned, 0.0, last[:, 1])
+    half = np.linalg.solve(np.swapaxes(reduced, 1, 2), turn[..., None])
+    way = np.linalg.solve(reduced, half)[..., 0]
+    size, met = (half[..., 0] ** 2).sum(axis=1), -(turn * moved).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        part = np.minimum(size / met, _MOST_TURN)
+        more = part / (1 - part) * (turn * step).sum(axis=1) / size
+        return np.where((met > 0)[:, None], step + more[:, None] * way, step)
 
 
 def _damped_step(

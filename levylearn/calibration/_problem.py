@@ -22,7 +22,7 @@ LOSSES = ("price", "relative_price", "relative_to_model", "vega_price", "implied
 
 # How far a point may be from where its prices were planned, in widths of the coordinates: on the
 # way not more than so far, and near the end not more than some of the steps that are left.
-_REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.003
+_REACH, _STEPS, _CLOSE = 0.15, 10.0, 0.003
 # Where no derivatives are wanted, only a step is judged.
 _FAR_REACH = 0.5
 

@@ -108,6 +108,8 @@ def _search_others(
         same = (above if trusted else np.abs(above)) <= _SAME * np.minimum(heat.cost, costs)
     several = ~same.all(axis=1) & search.unsettled(rows)
     rows = rows[several]
+    if not rows.size:
+        return
     racing = ends[several], heat.z[several], starts[rows, n_heat:]
     search.race(np.concatenate(racing, axis=1), rows)
 
