@@ -64,6 +64,7 @@ class _Branch(NamedTuple):
     momenta: Floats  # (length, n, d)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # on trajectories that diverge
 def no_u_turn(
     log_density: LogDensity, point: Point, step_size: float, random: np.random.Generator
 ) -> Transition:
