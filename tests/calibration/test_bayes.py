@@ -269,7 +269,7 @@ def test_fit_and_predict_sample_once(monkeypatch):
     monkeypatch.setattr(NUTSCalibrator, "_sample", None)
     np.testing.assert_array_equal(fitted.predict(QUOTES[::-1]), before[::-1])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict(QUOTES), before)
-    assert [len(p.posterior.chain) for p in fitted.posterior_] == [16, 16]
+    assert [len(p.posterior.chain) for p in fitted.posterior_] == [8, 8]
 
 
 def test_sampling_anew_gives_the_same():
