@@ -171,12 +171,14 @@ def clean(data: Data, only: list[str] | None) -> None:
     judge("hybrid", hybrid.fit(data.X_test, data.y_test), data, few=True, rounds=1)
 
 
-def together(known: dict[str, Any], data: Data, wrapped: Callable[[Any], Any], **how: bool) -> None:
+def together(
+    known: dict[str, Any], data: Data, wrapped: Callable[[Any], Any], few: bool = False
+) -> None:
     """Judge the ensemble of the networks that see all quotes at once, if there are several."""
     members = [(k, FrozenEstimator(v)) for k, v in known.items() if k in ("MLP", "ResNet", "CNN")]
     if len(members) > 1:
         ensemble = wrapped(EnsembleCalibrator(members, method="weighted", random_state=0))
-        judge("ensemble", ensemble.fit(data.X, data.y), data, **how)
+        judge("ensemble", ensemble.fit(data.X, data.y), data, few)
 
 
 def under_noise(data: Data, only: list[str] | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from levylearn.utils._coverage import check_coverage
 from levylearn.utils._optional import import_optional
 
 __all__ = ["Draws", "check_interval", "highest_density", "inference_data", "intervals"]
@@ -31,8 +32,7 @@ class Draws(NamedTuple):
 
 def check_interval(coverage: float, kind: str) -> None:
     """Refuse a coverage or a kind of interval that there is not."""
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+    check_coverage(coverage)
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
 

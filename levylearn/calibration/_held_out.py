@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsRegressor
 
+from levylearn.utils._coverage import check_coverage
+
 Floats = NDArray[np.float64]
 
 # Neighbours over which errors are averaged, and the least number of examples to choose from.
@@ -51,10 +53,11 @@ class HeldOutErrors:
 
     def intervals(self, predicted: Floats, coverage: float, joint: bool = False) -> Floats:
         """Intervals (n, p, 2) around predictions (n, p), for each parameter or for all at once."""
+        check_coverage(coverage)
         scores = self._scores
         if joint and self._difficulty is None:
             # Errors have no common unit: Bonferroni's bound needs none.
-            coverage = 1 - (1 - checked(coverage)) / predicted.shape[1]
+            coverage = 1 - (1 - coverage) / predicted.shape[1]
         elif joint:
             scores = self._greatest
         reach = scores.quantile(coverage)
@@ -108,14 +111,8 @@ class Scores:
 
         They are infinite where the examples are too few to tell.
         """
+        check_coverage(coverage)
         n = len(self._sorted)
         # The product is not to cost a rank by its rounding.
-        rank = int(np.ceil((n + 1) * checked(coverage) - 1e-9))
+        rank = int(np.ceil((n + 1) * coverage - 1e-9))
         return self._sorted[rank - 1] if rank <= n else np.full(self._sorted.shape[1], np.inf)
-
-
-def checked(coverage: float) -> float:
-    """Return a probability, or refuse what is none."""
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
-    return coverage

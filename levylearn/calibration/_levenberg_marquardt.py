@@ -155,7 +155,7 @@ def minimise(
 
 
 def started(residuals: Residuals, z: Floats, width: Floats) -> State:
-    r, jacobian = _with_jacobian(residuals, z, np.arange(len(z)))
+    r, jacobian = with_jacobian(residuals, z, np.arange(len(z)))
     cost, triangle, target = decomposed(r, jacobian)
     size = np.linalg.norm(triangle, axis=(1, 2))
     scale = np.where(size > 0, size, 1.0)[:, None] / width
@@ -166,7 +166,7 @@ def started(residuals: Residuals, z: Floats, width: Floats) -> State:
     return State(z, cost, triangle, target, r, jacobian, scale, damping, growth, curved, last)
 
 
-def _with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Floats, Floats]:
+def with_jacobian(residuals: Residuals, z: Floats, points: Ints) -> tuple[Floats, Floats]:
     """Residuals and Jacobian."""
     r, jacobian = residuals(z, points)
     assert jacobian is not None
@@ -190,7 +190,7 @@ def _iterate(
     step = _turned(step + more, state.last, reduced, pinned)
     z = clipped(state.z + step, low, high)
 
-    r, jacobian = _with_jacobian(residuals, z, points)
+    r, jacobian = with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
     decrease = state.cost - cost
     accepted = decrease > 0
@@ -264,14 +264,12 @@ def _damped_step(
     Parameters at a bound that they press against stay there; those that the step would take
     beyond one go up to it, and the step of the others is computed anew.
     """
-    gradient = (np.swapaxes(state.triangle, 1, 2) @ state.target[..., None])[..., 0]
-    pinned = ((state.z <= low) & (gradient > 0)) | ((state.z >= high) & (gradient < 0))
+    pinned = pressed(state, low, high)
     step = np.zeros_like(state.z)
     for _ in range(_PASSES):
-        reduced, free = _damped_solution(state, pinned, np.where(pinned, step, 0.0))
-        length = np.abs(free / width).max(axis=1, keepdims=True)
-        free *= np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
-        step = np.where(pinned, step, free)
+        _, reduced, remote = damped_system(state, pinned, np.where(pinned, step, 0.0))
+        free = np.asarray(np.linalg.solve(reduced, -remote[..., None])[..., 0], dtype=np.float64)
+        step = np.where(pinned, step, shortened(free, width))
         z = state.z + step
         beyond = ~pinned & ((z < low) | (z > high))
         step = clipped(z, low, high) - state.z
@@ -281,19 +279,30 @@ def _damped_step(
     return reduced, pinned, step
 
 
-def _damped_solution(
+def pressed(state: State, low: Floats, high: Floats) -> NDArray[np.bool_]:
+    """Which coordinates are at a bound that they press against."""
+    gradient = (np.swapaxes(state.triangle, 1, 2) @ state.target[..., None])[..., 0]
+    return ((state.z <= low) & (gradient > 0)) | ((state.z >= high) & (gradient < 0))
+
+
+def shortened(step: Floats, width: Floats) -> Floats:
+    """Steps no longer than half of the width of any coordinate."""
+    length = np.abs(step / width).max(axis=1, keepdims=True)
+    return step * np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
+
+
+def damped_system(
     state: State, pinned: NDArray[np.bool_], moved: Floats
-) -> tuple[Floats, Floats]:
-    """Least-squares step of the free parameters, and R of its system, given the others'."""
+) -> tuple[Floats, Floats, Floats]:
+    """What the others leave of Q^T r, and R and Q^T of it with the damping of the free ones."""
     n, q = state.z.shape
     left = state.target + (state.triangle @ moved[..., None])[..., 0]
     stacked = np.zeros((n, 2 * q, q + 1))
     stacked[:, :q, :q] = np.where(pinned[:, None, :], 0.0, state.triangle)
-    stacked[:, :q, q] = -left
+    stacked[:, :q, q] = left
     stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * state.scale
-    system = upper_triangle(stacked)
-    reduced = system[:, :q, :q]
-    return reduced, np.linalg.solve(reduced, system[:, :q, q:])[..., 0]
+    system = _upper_triangle(stacked)
+    return left, system[:, :q, :q], system[:, :q, q]
 
 
 def bend(
@@ -340,7 +349,7 @@ def decomposed(r: Floats, jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     bad = ~(np.isfinite(cost) & np.isfinite(size))
     system = np.concatenate([jacobian, r[..., None]], axis=2)
     system[bad] = 0.0
-    reduced = upper_triangle(system)
+    reduced = _upper_triangle(system)
     q = jacobian.shape[2]
     if reduced.shape[1] < q:  # fewer quotes than parameters
         reduced = np.pad(reduced, ((0, 0), (0, q - reduced.shape[1]), (0, 0)))
@@ -352,6 +361,6 @@ def clipped(values: Floats, low: Floats | float, high: Floats | float) -> Floats
     return np.minimum(np.maximum(values, low), high)
 
 
-def upper_triangle(system: Floats) -> NDArray[Any]:
+def _upper_triangle(system: Floats) -> NDArray[Any]:
     """R of QR decompositions: what NumPy returns in a mode that its type hints ignore."""
     return np.asarray(np.linalg.qr(system, mode="r"))

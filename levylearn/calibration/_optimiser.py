@@ -26,6 +26,7 @@ from levylearn.calibration._starts import Candidates
 from levylearn.calibration._status import CalibrationStatus
 from levylearn.exceptions import CalibrationWarning
 from levylearn.models import get_model
+from levylearn.utils._coverage import check_coverage
 from levylearn.utils._sklearn import HasMethods, Interval, StrOptions, fit_context
 
 Floats = NDArray[np.float64]
@@ -232,7 +233,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if found.any():
             surfaces[found] = self.pricer_.evaluate(params[found])[0]
         at_bound = self._at_bound(minimum)
-        covariance = self._spread(fits, at_bound)[0]
+        variance, _ = self._noise(fits, at_bound)
+        covariance, _ = self._spread(minimum, at_bound, variance)
         status = [CalibrationStatus(code) for code in minimum.status]
         return Bunch(
             parameters=params,
@@ -301,16 +303,19 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         if method not in _INTERVAL_METHODS:
             raise ValueError(f"method must be one of {_INTERVAL_METHODS}; got {method!r}.")
+        check_coverage(coverage)  # before the work, not after it
         X = self._surfaces(X)
         fits = self._calibrate(X, initial)
-        _warn(fits.minimum.status)
-        at_bound = self._at_bound(fits.minimum)
+        minimum = fits.minimum
+        _warn(minimum.status)
+        at_bound = self._at_bound(minimum)
         variance, freedom = self._noise(fits, at_bound)
         quantile = student_quantile(freedom, coverage)
-        z, reach = fits.minimum.z, quantile[:, None] * self._spread(fits, at_bound)[1]
+        _, deviation = self._spread(minimum, at_bound, variance)
+        z, reach = minimum.z, quantile[:, None] * deviation
         ends = np.stack([z - reach, z + reach], axis=2)
         if method == "profile":
-            ends, found = self._profiled(X, fits.minimum, quantile**2 * variance, ends)
+            ends, found = self._profiled(X, minimum, quantile**2 * variance, ends)
             _warn_of_lost(~found)
         return self._space.intervals(ends)
 
@@ -526,11 +531,12 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         variance = np.where(reproduced, np.maximum(minimum.cost, fits.rounding), variance)
         return np.where(known, variance, np.nan), freedom
 
-    def _spread(self, fits: _Fits, at_bound: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    def _spread(
+        self, minimum: Minimum, at_bound: NDArray[np.bool_], variance: Floats
+    ) -> tuple[Floats, Floats]:
         """Covariance of the parameters, and deviation of the coordinates."""
-        space, minimum = self._space, fits.minimum
+        space = self._space
         held = at_bound[:, space.free]
-        variance, _ = self._noise(fits, at_bound)
         inverse, size = _inverse(np.where(held[:, None, :], 0.0, minimum.triangle))
         within = variance[:, None, None] * inverse / (size[:, :, None] * size[:, None, :])
         deviation = np.sqrt(np.einsum("npp->np", within))

@@ -28,10 +28,13 @@ from levylearn.calibration._levenberg_marquardt import (
     State,
     bend,
     clipped,
+    damped_system,
     decomposed,
     kept,
+    pressed,
+    shortened,
     started,
-    upper_triangle,
+    with_jacobian,
 )
 
 __all__ = ["Ends", "farthest"]
@@ -44,9 +47,8 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 # Damping falls if a step gains more than the first part of what it would with linear residuals; it
 # grows, at once to no less than this, if it gains less than the second.
 _GOOD, _POOR, _DAMPED = 0.5, 0.25, 1e-6
-# How long a step may be against the widths of the coordinates, and at how much of one less than a
-# bound a coordinate is there.
-_LONGEST, _AT_BOUND = 0.5, 1e-9
+# At how much of its width less than a bound a coordinate is there.
+_AT_BOUND = 1e-9
 # An end is found if the step to it is this small against the way that led here, and the growth of
 # the sum of squares is what is allowed but for this part of it.
 _TOLERANCE, _ON_EDGE = 1e-5, 1e-5
@@ -173,8 +175,7 @@ def _iterate(
     expected = state.cost - (state.target**2).sum(axis=1) + (linear**2).sum(axis=1)
     bent, _ = bend(residuals, state, points, reduced, pinned, step)
     z = clipped(state.z + step + bent, box.low, box.high)
-    r, jacobian = residuals(z, points)
-    assert jacobian is not None
+    r, jacobian = with_jacobian(residuals, z, points)
     cost, triangle, target = decomposed(r, jacobian)
 
     # If residuals are linear, so much is gained by the last of what there is to spend.
@@ -213,17 +214,14 @@ def _step_within(state: State, goal: _Goal, box: _Box) -> tuple[Floats, Bools, F
         pinned[rows, first[rows]] = True
         moved[rows, first[rows]] = room[rows, first[rows]]
         step, reduced, _ = _ideal(state, goal, pinned, moved)
-    length = np.abs(step / box.width).max(axis=1, keepdims=True)
-    step = step * np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
-    return step, pinned, reduced, reach
+    return shortened(step, box.width), pinned, reduced, reach
 
 
 def _pressed(state: State, goal: _Goal, box: _Box) -> Bools:
     """Which of the other coordinates are at a bound that they press against."""
-    gradient = (np.swapaxes(state.triangle, 1, 2) @ state.target[..., None])[..., 0]
-    pressed = ((state.z <= box.low) & (gradient > 0)) | ((state.z >= box.high) & (gradient < 0))
-    pressed[goal.one] = False
-    return pressed
+    others = pressed(state, box.low, box.high)
+    others[goal.one] = False
+    return others
 
 
 def _ideal(
@@ -234,17 +232,10 @@ def _ideal(
     The reach is how far a unit of the residuals' length moves the coordinate. What is pinned
     moves as given; if that is the coordinate itself, the others lower the sum of squares.
     """
-    n, q = state.z.shape
-    left = state.target + (state.triangle @ moved[..., None])[..., 0]
-    stacked = np.zeros((n, 2 * q, q + 1))
-    stacked[:, :q, :q] = np.where(pinned[:, None, :], 0.0, state.triangle)
-    stacked[:, :q, q] = left
-    stacked[:, np.arange(q, 2 * q), np.arange(q)] = np.sqrt(state.damping)[:, None] * state.scale
-    system = upper_triangle(stacked)
-    reduced, remote = system[:, :q, :q], system[:, :q, q]
+    left, reduced, remote = damped_system(state, pinned, moved)
     least = state.cost - (state.target**2).sum(axis=1)
     least += (left**2).sum(axis=1) - (remote**2).sum(axis=1)
-    unit = np.zeros((n, q))
+    unit = np.zeros_like(state.z)
     unit[goal.one] = 1.0
     u = np.linalg.solve(np.swapaxes(reduced, 1, 2), unit[..., None])[..., 0]
     reach = np.linalg.norm(u, axis=1)

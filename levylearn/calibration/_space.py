@@ -11,6 +11,7 @@ from scipy.stats import qmc
 from scipy.stats import t as student
 
 from levylearn.models import Parameter
+from levylearn.utils._coverage import check_coverage
 
 Floats = NDArray[np.float64]
 
@@ -127,8 +128,7 @@ class ParameterSpace:
 
 def student_quantile(freedom: NDArray[Any], coverage: float) -> Floats:
     """By how many deviations Student's interval reaches to either side."""
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must be between 0 and 1; got {coverage!r}.")
+    check_coverage(coverage)
     return np.asarray(student.ppf(0.5 + coverage / 2, np.maximum(freedom, 1)))
 
 
