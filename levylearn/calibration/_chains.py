@@ -14,7 +14,7 @@ from levylearn.calibration._bayes import PosteriorCalibrator
 from levylearn.calibration._draws import Draws
 from levylearn.calibration._mode import Modes
 from levylearn.calibration._normal_points import neighbours
-from levylearn.calibration._posterior import PosteriorDensity
+from levylearn.calibration._posterior import PosteriorDensity, Slopes
 from levylearn.utils._optional import import_optional
 from levylearn.utils._sklearn import Interval
 
@@ -45,10 +45,15 @@ class Target(NamedTuple):
     mode: Floats  # (d,)
     factor: Floats  # (d, d): A with A A^T the covariance of the normal at the mode
 
-    def __call__(self, x: Floats, slopes: bool = False) -> Any:
-        """Log-densities (k,) at coordinates (k, d), and their gradients if there are to be."""
-        value, found = self.density(x, np.full(len(x), self.row), slopes)
-        return (value, found.gradient) if found is not None else value
+    def __call__(self, x: Floats) -> Floats:
+        """Log-densities (k,) at coordinates (k, d)."""
+        return self.density(x, np.full(len(x), self.row))[0]
+
+    def slopes(self, x: Floats) -> tuple[Floats, Slopes]:
+        """Log-densities (k,) at coordinates (k, d), and their slopes."""
+        value, slopes = self.density(x, np.full(len(x), self.row), slopes=True)
+        assert slopes is not None
+        return value, slopes
 
     def start(self, n: int, random: np.random.Generator) -> Floats:
         """Draw points (n, d) from the normal at the mode."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from levylearn.base import BasePricer
 from levylearn.calibration._chains import Block, MarkovChainCalibrator, Target
 from levylearn.calibration._hamiltonian import Point, StepSize, Transition, no_u_turn
+from levylearn.calibration._ridge import OffRidge, Ridge, climb
 from levylearn.utils._sklearn import Interval
 
 __all__ = ["NUTSCalibrator"]
@@ -26,9 +27,11 @@ class NUTSCalibrator(MarkovChainCalibrator):
     """The posterior by Hamiltonian trajectories on the analytic gradient.
 
     The no-U-turn sampler with multinomial weights, all chains in step, so that a leapfrog step
-    of all of them is one batch of prices and Jacobians. The mass matrix begins as that of the
-    normal that touches the posterior at its mode, where the chains begin too, and is learned
-    once more in the warm-up, together with the step size.
+    of all of them is one batch of prices and Jacobians. Posteriors are often bent: quotes that
+    tell some combinations of the parameters to a thousandth leave another one open. So the
+    sampler's coordinates follow the crest of the posterior, along the widest direction at its
+    mode, and are scaled by its width on the way; the mass matrix and the step size are learned
+    in the warm-up.
 
     Parameters
     ----------
@@ -172,8 +175,8 @@ class NUTSCalibrator(MarkovChainCalibrator):
         self.verbose = verbose
 
     def _blocks(self, target: Target, random: np.random.Generator, length: int) -> Iterator[Block]:
-        frame = _Frame(target, target.mode, target.factor)
-        point = frame.at(target.start(self.n_chains, random))
+        frame = _Frame.at_mode(target)
+        point = frame.at(random.standard_normal((self.n_chains, frame.size)))
         step = StepSize(1.0, self.target_acceptance)
         for stage in range(2):
             # The covariance is learned from the first half of the warm-up.
@@ -182,11 +185,10 @@ class NUTSCalibrator(MarkovChainCalibrator):
                 moved = no_u_turn(frame, point, step.current, random)
                 step.update(float(moved.acceptance.mean()))
                 point = moved.point
-                visited.append(point.w)
+                visited.append(frame.v(point.w))
             if stage == 0 and visited:
-                x = frame.x(point.w)
                 frame = frame.learned(np.concatenate(visited[len(visited) // 4 :]))
-                point, step = frame.at(x), StepSize(step.average, self.target_acceptance)
+                point, step = frame.at(visited[-1]), StepSize(step.average, self.target_acceptance)
         size = step.average
         while True:
             moves: list[Transition] = []
@@ -197,34 +199,61 @@ class NUTSCalibrator(MarkovChainCalibrator):
 
 
 class _Frame:
-    """Coordinates w in which the posterior is nearly standard normal: x = centre + A w."""
+    """Coordinates w in which the posterior is nearly standard normal.
 
-    def __init__(self, target: Target, centre: Floats, factor: Floats) -> None:
-        self.target, self.centre, self.factor = target, centre, factor
+    To the unknowns' x lead three steps: ``v = L w`` is learned, ``y(v)`` leads off a ridge, and in
+    ``x = mode + A y`` the normal at the mode is standard, its widest direction first.
+    """
 
-    def x(self, w: Floats) -> Floats:
-        return self.centre + w @ self.factor.T
+    def __init__(self, target: Target, wide: Floats, ridge: Ridge, learned: NDArray[Any]) -> None:
+        self._target, self._wide, self._ridge, self._learned = target, wide, ridge, learned
+        self.size = len(wide)
+
+    @classmethod
+    def at_mode(cls, target: Target) -> _Frame:
+        """Return the frame along the ridge that leads over the mode."""
+        axes, widths, _ = np.linalg.svd(target.factor)
+        wide = axes * widths
+
+        def density(y: Floats) -> tuple[Floats, Floats, Floats]:
+            value, slopes = target.slopes(target.mode + y @ wide.T)
+            return value, slopes.gradient @ wide, wide.T @ slopes.metric @ wide
+
+        return cls(target, wide, climb(density, len(wide)), np.eye(len(wide)))
+
+    def v(self, w: Floats) -> Floats:
+        return w @ self._learned.T
+
+    def x(self, off: OffRidge) -> Floats:
+        return self._target.mode + off.y @ self._wide.T
 
     def __call__(self, w: Floats) -> tuple[Floats, Floats]:
-        value, gradient = self.target(self.x(w), slopes=True)
-        return value, gradient @ self.factor
+        off = self._ridge(self.v(w))
+        value, slopes = self._target.slopes(self.x(off))
+        return value + off.log_volume, off.pulled_back(slopes.gradient @ self._wide) @ self._learned
 
-    def at(self, x: Floats) -> Point:
-        """Return the points with coordinates x."""
-        w = (x - self.centre) @ np.linalg.inv(self.factor).T
+    def draws(self, point: Point) -> tuple[Floats, Floats]:
+        """Return the x (n, d) of points, and their log-densities (n,)."""
+        off = self._ridge(self.v(point.w))
+        return self.x(off), point.log_density - off.log_volume
+
+    def at(self, v: Floats) -> Point:
+        """Return the points with coordinates v."""
+        w = v @ np.linalg.inv(self._learned).T
         return Point(w, *self(w))
 
-    def learned(self, w: Floats) -> _Frame:
-        """Return the frame in which draws w of this one are standard normal, nearly."""
-        scatter = w.T @ w + _PRIOR_DRAWS * np.eye(w.shape[1])
-        factor = np.linalg.cholesky(scatter / (len(w) + _PRIOR_DRAWS))
-        return _Frame(self.target, self.centre, self.factor @ factor)
+    def learned(self, v: Floats) -> _Frame:
+        """Return the frame in which draws v are standard normal, nearly."""
+        scatter = v.T @ v + _PRIOR_DRAWS * np.eye(self.size)
+        factor = np.linalg.cholesky(scatter / (len(v) + _PRIOR_DRAWS))
+        return _Frame(self._target, self._wide, self._ridge, factor)
 
 
 def _block(frame: _Frame, moves: list[Transition], step_size: float) -> Block:
-    x = np.stack([frame.x(move.point.w) for move in moves], axis=1)
+    draws = [frame.draws(move.point) for move in moves]
+    x, log_density = (np.stack(part, axis=1) for part in zip(*draws, strict=True))
     stats = {
-        "lp": np.stack([move.point.log_density for move in moves], axis=1),
+        "lp": log_density,
         "energy": np.stack([move.energy for move in moves], axis=1),
         "acceptance_rate": np.stack([move.acceptance for move in moves], axis=1),
         "diverging": np.stack([move.diverging for move in moves], axis=1),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from levylearn.base import BasePricer
 from levylearn.calibration._prior import PriorSpace
 
-__all__ = ["Noise", "PosteriorDensity"]
+__all__ = ["Noise", "PosteriorDensity", "Slopes"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
