@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Density = Callable[[Floats], tuple[Floats, Floats, Floats]]
 
 # How far apart the knots are, how many there may be on each side, and how often each is corrected.
-_STEP, _MOST_KNOTS, _CORRECTIONS = 0.2, 25, 2
+_STEP, _MOST_KNOTS, _CORRECTIONS = 0.2, 100, 2
 # The ridge ends where it has come down by this, or where one more correction would gain more.
 _DEPTH, _LOST = 10.0, 0.5
 
