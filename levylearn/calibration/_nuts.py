@@ -19,6 +19,8 @@ __all__ = ["NUTSCalibrator"]
 
 Floats = NDArray[np.float64]
 
+# From how many points of the normal each start is chosen: one in a corner may never leave it.
+_CANDIDATES = 8
 # How many draws the normal at the mode counts for in the covariance that the warm-up learns.
 _PRIOR_DRAWS = 10.0
 
@@ -176,7 +178,7 @@ class NUTSCalibrator(MarkovChainCalibrator):
 
     def _blocks(self, target: Target, random: np.random.Generator, length: int) -> Iterator[Block]:
         frame = _Frame.at_mode(target)
-        point = frame.at(random.standard_normal((self.n_chains, frame.size)))
+        point = frame.start(self.n_chains, random)
         step = StepSize(1.0, self.target_acceptance)
         for stage in range(2):
             # The covariance is learned from the first half of the warm-up.
@@ -231,6 +233,13 @@ class _Frame:
         off = self._ridge(self.v(w))
         value, slopes = self._target.slopes(self.x(off))
         return value + off.log_volume, off.pulled_back(slopes.gradient @ self._wide) @ self._learned
+
+    def start(self, n: int, random: np.random.Generator) -> Point:
+        """Draw points from the posterior, nearly: from a normal, with weights."""
+        w = random.standard_normal((_CANDIDATES * n, self.size))
+        points = Point(w, *self(w))
+        log_weight = points.log_density + 0.5 * (w**2).sum(axis=1)
+        return points.take(np.argsort(-log_weight - random.gumbel(size=len(w)))[:n])
 
     def draws(self, point: Point) -> tuple[Floats, Floats]:
         """Return the x (n, d) of points, and their log-densities (n,)."""

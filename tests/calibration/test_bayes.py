@@ -32,7 +32,14 @@ from tests.calibration._linear import (
     exact_posterior,
     exact_with_level,
 )
-from tests.calibration._variance_gamma import GRID, PRICER, TRUTH, noisy, quadrature
+from tests.calibration._variance_gamma import (
+    GRID,
+    PRICER,
+    TRUTH,
+    noisy,
+    quadrature,
+    quadrature_along_the_ridge,
+)
 
 KNOWN = {"noise": NOISE, "noise_kind": "absolute"}
 ALL = [LaplaceCalibrator, VariationalCalibrator, EmceeCalibrator, NUTSCalibrator]
@@ -229,6 +236,17 @@ def test_variance_gamma_by_brute_force(brute_force, method, min_ess, tolerance):
     result = method(PRICER, min_ess=min_ess).fit(X).calibrate(X)
     assert (np.abs(result.parameters[0] - mean) < tolerance * sd).all()
     np.testing.assert_allclose(result.standard_error[0], sd, rtol=tolerance)
+
+
+def test_bent_posterior_by_brute_force():
+    """Ten exact quotes leave a valley hundreds of times as long as wide, which is not straight."""
+    params = np.array([[0.16, 1.4, 0.26]])
+    X = PRICER.transform(params)
+    result = NUTSCalibrator(PRICER).fit(X).calibrate(X)
+    assert result.converged.all()
+    mean, sd = quadrature_along_the_ridge(X, start=params)
+    assert (np.abs(result.parameters[0] - mean) < 0.1 * sd).all()
+    np.testing.assert_allclose(result.standard_error[0], sd, rtol=0.1)
 
 
 def test_trajectories_leave_a_known_density_alone():
