@@ -146,4 +146,5 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
             problem.exact[problems],
             effort.max_evaluations,
             effort.tolerance,
+            effort.known,
         )

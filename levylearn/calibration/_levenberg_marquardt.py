@@ -48,6 +48,12 @@ _PATIENCE, _LEAST_PROGRESS = 10, 1e-4
 # How often a step is computed anew because it would leave the box.
 _PASSES = 4
 
+# Status of a search that has come into the valley of a minimum that was known before. It has if its
+# cost is above the minimum's by no more than so many times that, and by as much as the minimum's
+# quadratic says, within a factor.
+IN_KNOWN_VALLEY = -2
+_NEAR, _AS_SAID = 0.3, 4.0
+
 
 class Residuals(Protocol):
     """Residuals (n, m) at coordinates (n, q) that the points named have; and their Jacobian."""
@@ -95,6 +101,7 @@ def minimise(
     exact: Floats,
     max_evaluations: int,
     tolerance: float,
+    known: Minimum | None = None,
 ) -> Minimum:
     """Minimise sums of squared residuals within a box.
 
@@ -115,6 +122,8 @@ def minimise(
         Evaluations allowed for each point.
     tolerance : float
         Relative decrease of the cost below which a fit no longer improves.
+    known : Minimum or None
+        A minimum for each point, in whose valley the search need not go on.
 
     Returns
     -------
@@ -143,6 +152,8 @@ def minimise(
         creeping = due & (state.cost > (1 - _LEAST_PROGRESS) * mark)
         ended[creeping & (ended == _RUNNING)] = CalibrationStatus.CONVERGED
         mark = np.where(due, state.cost, mark)
+        if known is not None:
+            ended[(ended == _RUNNING) & _in_valley(state, known, rows)] = IN_KNOWN_VALLEY
         spent = (ended == _RUNNING) & (evaluations[rows] >= max_evaluations)
         ended[spent] = CalibrationStatus.MAX_EVALUATIONS
         done = ended != _RUNNING
@@ -225,6 +236,15 @@ def kept(accepted: NDArray[np.bool_], tried: State, before: State) -> State:
         for a, b in zip(tried[:n_place], before[:n_place], strict=True)
     )
     return State(*place, *tried[n_place:])
+
+
+def _in_valley(state: State, known: Minimum, rows: Ints) -> NDArray[np.bool_]:
+    """Whether points are where the quadratics of known minima hold."""
+    cost = known.cost[rows]
+    above = state.cost - cost
+    off = (known.triangle[rows] @ (state.z - known.z[rows])[..., None])[..., 0]
+    said = (off**2).sum(axis=1)
+    return (above <= _NEAR * cost) & (said < _AS_SAID * above) & (above < _AS_SAID * said)
 
 
 def _flat(state: State, part: float) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.calibration._levenberg_marquardt import Minimum
+from levylearn.calibration._levenberg_marquardt import IN_KNOWN_VALLEY, Minimum
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -23,10 +23,11 @@ class Best(NamedTuple):
 
 
 class Effort(NamedTuple):
-    """How long to search from one start, and for what improvement it is worth going on."""
+    """How long to search from one start, and for what it is worth going on."""
 
     max_evaluations: int
-    tolerance: float
+    tolerance: float  # improvements that are smaller are not
+    known: Minimum | None = None  # nor are valleys of minima, one for each start
 
 
 # local(z, problems, effort) -> Minimum; also for several starts of each problem.
@@ -55,7 +56,7 @@ def best_of_starts(
     """Search from the first start of every surface, and from others where need be.
 
     Most surfaces that a model can reproduce are reproduced from their first start, and no
-    other can do better. Of the rest, those whose next starts all end where the first did
+    other can do better. Of the rest, those whose next starts all come to where the first did
     have one valley; or, if the first start has reasons of its own to be trusted, those whose
     next starts all end no lower. The others hold a race of all their starts. Its winner may
     have a part of the model switched off, too far from where that part would help for any
@@ -106,6 +107,7 @@ def _search_others(
     with np.errstate(invalid="ignore"):
         above = costs - heat.cost
         same = (above if trusted else np.abs(above)) <= _SAME * np.minimum(heat.cost, costs)
+    same |= heat.status == IN_KNOWN_VALLEY
     several = ~same.all(axis=1) & search.unsettled(rows)
     rows = rows[several]
     if not rows.size:
@@ -135,7 +137,8 @@ class _Search:
 
     def each(self, z: Floats, rows: Ints, effort: Effort) -> Minimum:
         """Search from one start for each surface named, some of which may be the same."""
-        found = self.local(z, rows, effort)
+        known = Minimum._make(part[rows] for part in self.best)
+        found = self.local(z, rows, effort._replace(known=known))
         spent = self.best.n_evaluations
         np.add.at(spent, rows, found.n_evaluations)
         order = np.lexsort((found.cost, rows))
@@ -156,10 +159,12 @@ class _Search:
         z, left = starts.reshape(-1, starts.shape[2]), np.repeat(rows, starts.shape[1])
         before = np.full(len(left), np.inf)
         for _ in range(0, self.max_evaluations, _ROUND.max_evaluations):
-            cost = (found := self.each(z, left, _ROUND)).cost
+            found = self.each(z, left, _ROUND)
+            cost = found.cost
             with np.errstate(invalid="ignore"):
                 ahead = cost * (cost / before) ** _AHEAD
             going = (ahead < (1 - _SAME) * self.best.cost[left]) & self.unsettled(left)
+            going &= found.status != IN_KNOWN_VALLEY
             z, before, left = found.z[going], cost[going], left[going]
             if not left.size:
                 break

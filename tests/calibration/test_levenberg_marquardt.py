@@ -5,7 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from levylearn.calibration import CalibrationStatus
-from levylearn.calibration._levenberg_marquardt import decomposed, minimise
+from levylearn.calibration._levenberg_marquardt import (
+    IN_KNOWN_VALLEY,
+    Minimum,
+    decomposed,
+    minimise,
+)
 from tests.calibration._functions import logarithm, rosenbrock
 
 MATRIX = np.random.default_rng(0).normal(size=(6, 3))
@@ -33,7 +38,9 @@ def collinear(z):
     return r, np.tile(np.array([[1.0, 1.0], [2.0, 2.0]]), (len(z), 1, 1))
 
 
-def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200, tolerance=1e-11):
+def search(
+    function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200, tolerance=1e-11, known=None
+):
     def residuals(z, points, gradient=True):
         r, jacobian = function(z)
         return r, jacobian if gradient else None
@@ -49,6 +56,7 @@ def search(function, z, low=-10.0, high=10.0, exact=1e-24, max_evaluations=200, 
         exact=np.full(n, exact),
         max_evaluations=max_evaluations,
         tolerance=tolerance,
+        known=known,
     )
 
 
@@ -196,3 +204,27 @@ def test_search_that_creeps_is_ended():
     assert found.status == CalibrationStatus.CONVERGED
     assert found.n_evaluations == 10
     assert_allclose(found.cost, 2, rtol=1e-3)
+
+
+def two_valleys(z):
+    """Valleys near -1 and, a little lower, near 1."""
+    r = np.stack([z[:, 0] ** 2 - 1, 0.3 * (z[:, 0] - 2)], axis=1)
+    jacobian = np.stack([2 * z[:, 0], np.full(len(z), 0.3)], axis=1)[..., None]
+    return r, jacobian
+
+
+def test_valley_that_is_known_is_left():
+    known = search(two_valleys, [-1.0])
+    assert_array_equal(known.status, [CalibrationStatus.CONVERGED])
+    starts = [[-3.0], [-1.3], [3.0]]
+    whole = search(two_valleys, starts)
+    assert_allclose(whole.z[:2], np.repeat(known.z, 2, axis=0), atol=1e-6)
+    found = search(
+        two_valleys, starts, known=Minimum._make(np.repeat(part, 3, axis=0) for part in known)
+    )
+    assert_array_equal(
+        found.status, [IN_KNOWN_VALLEY, IN_KNOWN_VALLEY, CalibrationStatus.CONVERGED]
+    )
+    assert (found.n_evaluations[:2] < whole.n_evaluations[:2]).all()
+    assert (found.cost[:2] > known.cost).all()
+    assert_array_equal(found.z[2], whole.z[2])

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from levylearn.calibration import CalibrationStatus
-from levylearn.calibration._levenberg_marquardt import Minimum
+from levylearn.calibration._levenberg_marquardt import IN_KNOWN_VALLEY, Minimum
 from levylearn.calibration._search import best_of_starts
 
 BUDGET = 200
@@ -105,6 +105,25 @@ def test_better_start_among_the_others_wins(best, cost):
 def test_first_start_stays_where_no_other_is_better():
     landscape = Landscape([surface(2.0), surface(2.0, others=2.0), surface(2.0, others=np.nan)])
     assert_ends(landscape.search(), landscape, [0, 0, 0])
+
+
+@pytest.mark.parametrize("n_entered", [1, N_STARTS], ids=["one", "all"])
+def test_start_that_comes_into_the_known_valley_is_left_there(n_entered):
+    class Entered(Landscape):
+        def __call__(self, z, problems, effort):
+            found = super().__call__(z, problems, effort)
+            if effort.known is not None:
+                assert_array_equal(effort.known.z[:, 0], 0)
+                found.status[(z[:, 0] > 0) & (z[:, 0] <= n_entered)] = IN_KNOWN_VALLEY
+            return found
+
+    landscape = Entered([surface(2.0, others=9.0)])
+    assert_ends(landscape.search(), landscape, [0])
+    tried = np.concatenate([starts for starts, _, _ in landscape.calls[1:]])
+    if n_entered == 1:  # and the others race
+        assert set(tried) == set(STARTS)
+    else:
+        assert len(tried) == len(set(tried)) < N_STARTS
 
 
 def test_first_start_that_is_none_is_replaced():
