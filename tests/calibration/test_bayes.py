@@ -233,7 +233,8 @@ def brute_force():
 def test_variance_gamma_by_brute_force(brute_force, method, min_ess, tolerance):
     """Two per cent of the deviation take many draws; fewer tell as much as chance allows."""
     X, mean, sd = brute_force
-    result = method(PRICER, min_ess=min_ess).fit(X).calibrate(X)
+    calibrator = method(PRICER, min_ess=min_ess, max_draws=5000)
+    result = calibrator.fit(X).calibrate(X)
     assert (np.abs(result.parameters[0] - mean) < tolerance * sd).all()
     np.testing.assert_allclose(result.standard_error[0], sd, rtol=tolerance)
 
