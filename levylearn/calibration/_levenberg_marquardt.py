@@ -49,10 +49,10 @@ _PATIENCE, _LEAST_PROGRESS = 10, 1e-4
 _PASSES = 4
 
 # Status of a search that has come into the valley of a minimum that was known before. It has if its
-# cost is above the minimum's by no more than so many times that, and by as much as the minimum's
-# quadratic says, within a factor.
+# cost is above the minimum's by no more than this part of it, and by as much as the minimum's
+# quadratic says, within a factor: narrow enough to lose no lower minimum that lies close by.
 IN_KNOWN_VALLEY = -2
-_NEAR, _AS_SAID = 0.3, 4.0
+_NEAR, _AS_SAID = 0.1, 4.0
 
 
 class Residuals(Protocol):
@@ -123,7 +123,8 @@ def minimise(
     tolerance : float
         Relative decrease of the cost below which a fit no longer improves.
     known : Minimum or None
-        A minimum for each point, in whose valley the search need not go on.
+        Where a search for each point ended before: in the valley of that, if it is a minimum,
+        this one need not go on.
 
     Returns
     -------
@@ -239,12 +240,13 @@ def kept(accepted: NDArray[np.bool_], tried: State, before: State) -> State:
 
 
 def _in_valley(state: State, known: Minimum, rows: Ints) -> NDArray[np.bool_]:
-    """Whether points are where the quadratics of known minima hold."""
-    cost = known.cost[rows]
+    """Whether points are where the quadratics of known minima hold, and above these."""
+    cost, settled = known.cost[rows], known.status[rows] <= CalibrationStatus.CONVERGED
     above = state.cost - cost
     off = (known.triangle[rows] @ (state.z - known.z[rows])[..., None])[..., 0]
     said = (off**2).sum(axis=1)
-    return (above <= _NEAR * cost) & (said < _AS_SAID * above) & (above < _AS_SAID * said)
+    as_said = (said < _AS_SAID * above) & (above < _AS_SAID * said)
+    return settled & (above <= _NEAR * cost) & as_said
 
 
 def _flat(state: State, part: float) -> NDArray[np.bool_]:
@@ -306,7 +308,7 @@ def pressed(state: State, low: Floats, high: Floats) -> NDArray[np.bool_]:
 
 
 def shortened(step: Floats, width: Floats) -> Floats:
-    """Steps no longer than half of the width of any coordinate."""
+    """Steps whose coordinates are no longer than is allowed against their widths."""
     length = np.abs(step / width).max(axis=1, keepdims=True)
     return step * np.minimum(1.0, _LONGEST / np.maximum(length, _LONGEST))
 
@@ -314,7 +316,7 @@ def shortened(step: Floats, width: Floats) -> Floats:
 def damped_system(
     state: State, pinned: NDArray[np.bool_], moved: Floats
 ) -> tuple[Floats, Floats, Floats]:
-    """What the others leave of Q^T r, and R and Q^T of it with the damping of the free ones."""
+    """Q^T r once the pinned coordinates have moved; the free ones' damped system: R, and its r."""
     n, q = state.z.shape
     left = state.target + (state.triangle @ moved[..., None])[..., 0]
     stacked = np.zeros((n, 2 * q, q + 1))

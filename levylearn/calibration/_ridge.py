@@ -121,7 +121,10 @@ def _side(density: Density, start: _Knot, step: float, floor: float) -> list[_Kn
     while len(knots) <= _MOST_KNOTS and knots[-1].log_density > floor:
         ahead = _ahead([knot.y for knot in knots[-3:]])
         ahead[0] = len(knots) * step
-        knot = _knot(density, ahead, _CORRECTIONS)
+        try:
+            knot = _knot(density, ahead, _CORRECTIONS)
+        except np.linalg.LinAlgError:  # a metric that has lost its digits
+            break
         if not knot.promise <= _LOST:
             break
         knots.append(knot)

@@ -23,11 +23,15 @@ class Best(NamedTuple):
 
 
 class Effort(NamedTuple):
-    """How long to search from one start, and for what it is worth going on."""
+    """How long to search from one start, and for what improvement it is worth going on.
+
+    A search may end in the valley of the minimum that is known for its surface, and say so by
+    the status ``IN_KNOWN_VALLEY``; only one that ends above that minimum does.
+    """
 
     max_evaluations: int
-    tolerance: float  # improvements that are smaller are not
-    known: Minimum | None = None  # nor are valleys of minima, one for each start
+    tolerance: float
+    known: Minimum | None = None
 
 
 # local(z, problems, effort) -> Minimum; also for several starts of each problem.

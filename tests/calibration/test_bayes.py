@@ -17,6 +17,7 @@ from levylearn.calibration import _chains as chains
 from levylearn.calibration._draws import highest_density
 from levylearn.calibration._hamiltonian import Point, no_u_turn
 from levylearn.calibration._normal_points import normal_points
+from levylearn.calibration._nuts import _Frame
 from levylearn.calibration._posterior import Noise, PosteriorDensity
 from levylearn.calibration._prior import PriorSpace
 from levylearn.exceptions import CalibrationWarning
@@ -37,6 +38,7 @@ from tests.calibration._variance_gamma import (
     PRICER,
     TRUTH,
     noisy,
+    posterior,
     quadrature,
     quadrature_along_the_ridge,
 )
@@ -250,6 +252,29 @@ def test_bent_posterior_by_brute_force():
     np.testing.assert_allclose(result.standard_error[0], sd, rtol=0.1)
 
 
+def test_coordinates_of_trajectories():
+    """Their density is that of the unknowns, times the volume of the map to them."""
+    density, modes = posterior(noisy(), 0.01, TRUTH)
+    target = chains.Target(density, 0, modes.x[0], modes.factor[0])
+    random = np.random.default_rng(0)
+    frame = _Frame.at_mode(target).learned(random.standard_normal((20, 3)) * [2.0, 0.5, 1.0])
+    w, h = random.standard_normal((10, 3)), 1e-5
+    value, gradient = frame(w)
+    for i, e in enumerate(np.eye(3)):
+        difference = (frame(w + h * e)[0] - frame(w - h * e)[0]) / (2 * h)
+        np.testing.assert_allclose(gradient[:, i], difference, rtol=1e-5, atol=1e-5)
+    point = frame.at(frame.v(w))
+    np.testing.assert_allclose(point.w, w)
+    x, log_density = frame.draws(point)
+    np.testing.assert_allclose(log_density, target(x), rtol=1e-10)
+    steps = [frame.draws(frame.at(frame.v(w + h * e)))[0] for e in np.eye(3)]
+    back = [frame.draws(frame.at(frame.v(w - h * e)))[0] for e in np.eye(3)]
+    jacobian = np.stack([(a - b) / (2 * h) for a, b in zip(steps, back, strict=True)], axis=2)
+    _, log_volume = np.linalg.slogdet(jacobian)
+    # The volume of a frame is known up to a factor that is the same everywhere.
+    np.testing.assert_allclose(np.ptp(value - log_density - log_volume), 0, atol=1e-6)
+
+
 def test_trajectories_leave_a_known_density_alone():
     """Points from a skew density, moved, still are from it."""
     law = stats.gamma(3)
@@ -350,6 +375,14 @@ def test_hopeless_surface_spoils_no_other():
         found = calibrator.predict(X)
     np.testing.assert_allclose(found[[0, 2]], calibrator.predict(QUOTES), rtol=1e-9)
     assert np.isnan(found[1]).all()
+
+
+def test_one_unknown():
+    """Of a density with one coordinate the ridge is all there is."""
+    calibrator = NUTSCalibrator(PRICER, fixed={"nu": 0.4, "theta": -0.2}, min_ess=400)
+    result = calibrator.fit(noisy()).calibrate(noisy())
+    assert result.converged.all()
+    assert abs(result.parameters[0, 0] - 0.2) < 5 * result.standard_error[0, 0]
 
 
 def test_fewer_quotes_than_parameters():

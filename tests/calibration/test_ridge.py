@@ -84,3 +84,12 @@ def test_where_the_density_ends_the_ridge_goes_straight_on(edge):
     assert np.isfinite(along.y).all()
     assert_allclose(along.y[2] - along.y[1], along.y[3] - along.y[2])
     assert along.log_volume[1] == along.log_volume[3]
+
+
+def test_where_the_metric_is_none_the_ridge_ends():
+    def spoilt(w):
+        value, gradient, metric = banana(w)
+        return value, gradient, np.where(w[:, :1, None] < 1.0, metric, 0.0)
+
+    along = climb(spoilt, 3)(np.array([[0.5, 0.0, 0.0], [2.0, 0.0, 0.0]]))
+    assert np.isfinite(along.y).all()
