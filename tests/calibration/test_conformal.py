@@ -9,12 +9,11 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.svm import LinearSVR
 
 from levylearn.calibration import ConformalCalibrator, LeastSquaresCalibrator
 from levylearn.datasets import make_surfaces
@@ -152,7 +151,7 @@ def test_within_a_search():
 def test_vectors_stay_vectors():
     """For regressors that take nothing else."""
     X, y = examples(60)
-    calibrator = ConformalCalibrator(LinearSVR(random_state=0)).fit(X, y[:, 0])
+    calibrator = ConformalCalibrator(BayesianRidge()).fit(X, y[:, 0])
     assert calibrator.predict(X).shape == (60,)
     assert calibrator.predict_interval(X).shape == (60, 1, 2)
 
@@ -165,7 +164,7 @@ def test_tags_are_those_of_the_regressor():
     assert trees.input_tags.allow_nan
     assert not neighbours.input_tags.allow_nan
     assert trees.target_tags.multi_output
-    assert not ConformalCalibrator(LinearSVR()).__sklearn_tags__().target_tags.multi_output
+    assert not ConformalCalibrator(BayesianRidge()).__sklearn_tags__().target_tags.multi_output
     with pytest.raises(ValueError, match="NaN"):
         ConformalCalibrator(KNeighborsRegressor()).fit([[np.nan], [1.0], [2.0]], [1.0, 2.0, 3.0])
 
