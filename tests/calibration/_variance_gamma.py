@@ -5,10 +5,11 @@ import itertools
 import numpy as np
 from scipy.special import logsumexp
 
+from levylearn.calibration._chains import Target
 from levylearn.calibration._mode import find_modes
+from levylearn.calibration._nuts import _Frame
 from levylearn.calibration._posterior import Noise, PosteriorDensity
 from levylearn.calibration._prior import PriorSpace
-from levylearn.calibration._ridge import climb
 from levylearn.market import OptionGrid
 from levylearn.pricing import ContourPricer
 
@@ -28,21 +29,15 @@ def quadrature(X, scale=0.01, start=TRUTH):
     density, modes = posterior(X, scale, start)
     w = lattice(*[np.linspace(-6, 6, 25)] * 3)
     x = modes.x + w @ modes.factor[0].T
-    return moments(density, x, np.zeros(len(x)))
+    return moments(density.space, x, density(x, np.zeros(len(x), dtype=int))[0])
 
 
 def quadrature_along_the_ridge(X, scale=0.01, start=TRUTH):
     """The same for a posterior so bent that the normal at the mode misses most of it."""
     density, modes = posterior(X, scale, start)
-    wide, widths, _ = np.linalg.svd(modes.factor[0])
-    wide = wide * widths
-
-    def around_mode(y):
-        value, slopes = density(modes.x + y @ wide.T, np.zeros(len(y), dtype=int), slopes=True)
-        return value, slopes.gradient @ wide, wide.T @ slopes.metric @ wide
-
-    off = climb(around_mode, 3)(lattice(np.linspace(-8, 8, 81), *[np.linspace(-6, 6, 19)] * 2))
-    return moments(density, modes.x + off.y @ wide.T, off.log_volume)
+    frame = _Frame.at_mode(Target(density, 0, modes.x[0], modes.factor[0]))
+    point = frame.at(lattice(np.linspace(-8, 8, 81), *[np.linspace(-6, 6, 19)] * 2))
+    return moments(density.space, frame.draws(point)[0], point.log_density)
 
 
 def posterior(X, scale, start):
@@ -57,10 +52,9 @@ def lattice(*axes):
     return np.array(list(itertools.product(*axes)))
 
 
-def moments(density, x, log_volume):
-    """Mean and deviation of the parameters, from points that stand for volumes."""
-    log_weight = density(x, np.zeros(len(x), dtype=int))[0] + log_volume
+def moments(space, x, log_weight):
+    """Mean and deviation of the parameters, from points that stand for so much of the posterior."""
     weight = np.exp(log_weight - logsumexp(log_weight))
-    params = density.space.values(x)
+    params = space.values(x)
     mean = weight @ params
     return mean, np.sqrt(weight @ (params - mean) ** 2)
