@@ -30,6 +30,8 @@ _MAX_CHUNK = 512
 N_BY_MARKET = 3
 # Time values below this fraction of the forward are rounding error.
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
+# What a plan of other parameter sets may cost, as a part of the forward.
+NEGLIGIBLE = 1e-12
 
 
 class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -63,12 +65,12 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _normalised(
-        self, params: Floats, gradient: bool, *plan: NDArray[Any]
+        self, params: Floats, gradient: bool, *planned: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
         """Calls over discounted forward (n, m), and their derivatives (n, p, m).
 
-        Derivatives that are wanted and not given are taken by differences. Only a
-        subclass that makes plans is ever given one.
+        Derivatives that are wanted and not given are taken by differences. Only a subclass that
+        makes plans is ever given one, with what is negligible.
         """
 
     def _normalised_greeks(self, params: Floats) -> tuple[Floats, Floats]:
@@ -336,7 +338,11 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return [slice(start, start + size) for start in range(0, n_samples, size)]
 
     def evaluate(
-        self, params: Floats, gradient: bool = False, plan: NDArray[Any] | None = None
+        self,
+        params: Floats,
+        gradient: bool = False,
+        plan: NDArray[Any] | None = None,
+        negligible: Floats | float = NEGLIGIBLE,
     ) -> tuple[Floats, Floats | None]:
         """Price parameter sets that are known to be admissible: no checks.
 
@@ -348,6 +354,9 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             Whether derivatives are wanted.
         plan : ndarray of shape (n_samples,), default=None
             From :meth:`plan`, of these parameter sets or of sets close by.
+        negligible : float or ndarray of shape (n_samples,), default=1e-12
+            How small a part of the forward may be lost by a plan of other sets: those it would
+            cost more are planned anew.
 
         Returns
         -------
@@ -356,9 +365,11 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         jacobian : ndarray of shape (n_samples, n_params, n_quotes) or None
             Derivatives of the surfaces.
         """
+        lost = np.broadcast_to(negligible, len(params))
 
         def price(rows: slice) -> tuple[Floats, Floats | None]:
-            return self._surfaces(params[rows], gradient, *([] if plan is None else [plan[rows]]))
+            planned = [] if plan is None else [plan[rows], lost[rows]]
+            return self._surfaces(params[rows], gradient, *planned)
 
         parts = self._in_chunks(price, len(params), 1 + gradient * params.shape[1])
         if len(parts) == 1:
@@ -377,9 +388,9 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         return parts
 
     def _surfaces(
-        self, params: Floats, gradient: bool, *plan: NDArray[Any]
+        self, params: Floats, gradient: bool, *planned: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
-        values, slopes = self._normalised(params, gradient, *plan)
+        values, slopes = self._normalised(params, gradient, *planned)
         if gradient and slopes is None:
             slopes = self._differences(params)
         if self.output == "implied_vol":

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import ROUNDING, BasePricer
+from levylearn.base import NEGLIGIBLE, ROUNDING, BasePricer
 from levylearn.calibration._space import ParameterSpace
 from levylearn.market import black_vega, implied_volatility
 
@@ -21,10 +21,11 @@ LOSSES = ("price", "relative_price", "relative_to_model", "vega_price", "implied
 
 
 # How far a point may be from where its prices were planned, in widths of the coordinates: on the
-# way not more than so far, and near the end not more than some of the steps that are left.
-_REACH, _STEPS, _CLOSE = 0.15, 10.0, 0.003
-# Where no derivatives are wanted, only a step is judged.
-_FAR_REACH = 0.5
+# way, or where only a step is judged, not more than so far, and near the end not more than some of
+# the steps that are left.
+_REACH, _STEPS, _CLOSE = 0.5, 10.0, 0.003
+# On the way, where that is farther than this, so much of a price may be lost.
+_ON_THE_WAY, _ROUGH = 0.05, 1e-9
 
 
 class CalibrationProblem:
@@ -164,7 +165,8 @@ class Residuals:
         pricer = self.problem.pricer
         if not hasattr(pricer, "plan"):
             return pricer.evaluate(params, gradient=gradient)
-        far = ~(self._distance(z, self._planned_at[points]) <= self._reach(z, points, gradient))
+        reach = self._reach(z, points, gradient)
+        far = ~(self._distance(z, self._planned_at[points]) <= reach)
         if far.any():
             plan = pricer.plan(params[far])
             if plan is None:
@@ -174,12 +176,13 @@ class Residuals:
             self._plan[points[far]] = plan
             self._planned_at[points[far]] = z[far]
         assert self._plan is not None
-        return pricer.evaluate(params, gradient=gradient, plan=self._plan[points])
+        negligible = np.where(reach > _ON_THE_WAY, _ROUGH, NEGLIGIBLE)
+        return pricer.evaluate(params, gradient, plan=self._plan[points], negligible=negligible)
 
-    def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats | float:
+    def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats:
         """How far from where they were planned prices at z may be."""
         if not gradient:
-            return _FAR_REACH
+            return np.full(len(z), _REACH)
         step = self._distance(z, self._last[points])
         self._last[points] = z
         return np.minimum(np.maximum(_STEPS * step, _CLOSE), _REACH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ _NUMBERS = 2_000_000
 
 def _priced(pricer: BasePricer, params: Floats) -> tuple[Floats, Floats]:
     """Surfaces and Jacobians, these to no more digits than a plan for prices gives."""
-    plan = {"plan": pricer.plan(params)} if hasattr(pricer, "plan") else {}
+    plan: dict[str, Any] = {"plan": pricer.plan(params)} if hasattr(pricer, "plan") else {}
     surfaces, slopes = pricer.evaluate(params, gradient=True, **plan)
     assert slopes is not None
     return surfaces, slopes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import BasePricer
+from levylearn.base import NEGLIGIBLE, BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._greeks import LOG_GREEK, WithMarket
@@ -137,7 +139,9 @@ class ContourPricer(BasePricer):
         best, fewest = self.plan(params[:1]), len(params) + 1
         for plan in (best, *self.plan(params[1:])[:, None]):
             shared = np.repeat(plan, len(params))
-            values, _ = self._integrator.integrate(self.model_, params, shared, check=True)
+            values, _ = self._integrator.integrate(
+                self.model_, params, shared, negligible=np.full(len(params), NEGLIGIBLE)
+            )
             n_lost = int(np.isnan(values).any(axis=1).sum())
             if n_lost < fewest:
                 best, fewest = plan, n_lost
@@ -146,15 +150,14 @@ class ContourPricer(BasePricer):
         return best
 
     def _normalised(
-        self, params: Floats, gradient: bool, *plan: Plan
+        self, params: Floats, gradient: bool, *planned: NDArray[Any]
     ) -> tuple[Floats, Floats | None]:
-        if not plan:
+        if not planned:
             planner = self._planner_of_slopes if gradient else self._planner
             made = planner(self.model_, params)
             return self._integrator.integrate(self.model_, params, made, gradient)
-        values, slopes = self._integrator.integrate(
-            self.model_, params, plan[0], gradient, check=True
-        )
+        plan, negligible = planned
+        values, slopes = self._integrator.integrate(self.model_, params, plan, gradient, negligible)
         lost = np.isnan(values).any(axis=1)
         if lost.any():
             values[lost], anew = self._normalised(params[lost], gradient)

@@ -29,8 +29,6 @@ _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # So many complex numbers stay in the processor's cache.
 _TERMS_AT_ONCE = 2**14
 _ONE_YEAR = np.ones((1, 1, 1))
-# The last term of a sum is to be no larger, nor is what is left out, then.
-_LOG_CUT_OFF = LOG_TOLERANCE + 2.3
 # Numbers that tables of weights may take up: 256 MiB.
 _MOST_KEPT = 2**25
 
@@ -100,21 +98,22 @@ class ContourIntegrator:
         params: Floats,
         plan: Plan,
         gradient: bool = False,
-        check: bool = False,
+        negligible: Floats | None = None,
     ) -> tuple[Floats, Floats | None]:
         """Normalised calls (n, n_quotes) and their derivatives (n, n_params, n_quotes).
 
-        With `check`, parameter sets have NaN if the lines of the plan, which was made for
-        others, end before their integrand does.
+        If the plan was made for others it is to be told which terms are negligible (n,): sets
+        whose integrand is larger at the end of one of its lines have NaN.
         """
         layers = 1 + gradient * model.n_params
+        least = None if negligible is None else np.log(negligible)
         # Where the integrand is negligible everywhere, no line is laid: the integral is 0.
         out = np.zeros((len(params), layers, self.layout.n_quotes))
         work = self._work(plan)
         for job in work.jobs:
-            self._price(model, params, job, out, check)
+            self._price(model, params, job, out, least)
         for alone in work.alone:
-            _price_alone(model, params, alone, out, check)
+            _price_alone(model, params, alone, out, least)
         return 1 - out[:, 0], -out[:, 1:] if gradient else None
 
     @np.errstate(all="ignore")
@@ -185,18 +184,22 @@ class ContourIntegrator:
             k, quotes = self.layout.k[at][:, None], self.layout.quotes[at]
             yield _Alone(block, row, times, k, quotes)
 
-    def _price(self, model: Integrand, params: Floats, job: _Job, out: Floats, check: bool) -> None:
+    def _price(
+        self, model: Integrand, params: Floats, job: _Job, out: Floats, least: Floats | None
+    ) -> None:
         """Put the integrals of a block, and derivatives if there is room, into the result."""
         log_phi, slopes = self._log_phi(model, params, job, gradient=out.shape[1] > 1)
-        complete = self._is_complete(model, log_phi, job) if check else None
+        lost = None
+        if least is not None:
+            lost = ~(self._log_ends(model, log_phi, job) < least[job.rows])
         terms = self._terms(model, job, log_phi, slopes)
         sums = np.empty((*terms.shape[:3], self.layout.k.shape[1]))
         for run in job.block.runs:
             self._sum(terms, run, sums)
         times, items, strikes = job.positions
         found = sums[times, items, :, strikes]
-        if complete is not None:
-            found[~complete] = np.nan
+        if lost is not None:
+            found[lost] = np.nan
         out[job.rows, :, job.quotes] = found
 
     def _log_phi(
@@ -209,8 +212,8 @@ class ContourIntegrator:
         times = _ONE_YEAR if model.has_stationary_increments else job.times
         return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
 
-    def _is_complete(self, model: Integrand, log_phi: Complex, job: _Job) -> Bools:
-        """Whether the integrand is negligible at the end of the line, by position."""
+    def _log_ends(self, model: Integrand, log_phi: Complex, job: _Job) -> Floats:
+        """Logarithm of the integrand's size at the end of the line, by position."""
         times, items, _ = job.positions
         last, u, weight = job.block.ends()
         end = log_phi.real[:, np.arange(len(last)), last]
@@ -218,7 +221,7 @@ class ContourIntegrator:
             end = end * job.times[..., 0]
         log_size = end + np.log(np.abs(weight))
         decay = (u.imag[items] + 0.5) * self.layout.k_of_quote[job.quotes]
-        return log_size[times, items] - decay < _LOG_CUT_OFF
+        return log_size[times, items] - decay
 
     def _terms(
         self, model: Integrand, job: _Job, log_phi: Complex, slopes: list[Complex]
@@ -302,14 +305,16 @@ def _clipped(exponent: Complex) -> Complex:
     return exponent
 
 
-def _price_alone(model: Integrand, params: Floats, alone: _Alone, out: Floats, check: bool) -> None:
+def _price_alone(
+    model: Integrand, params: Floats, alone: _Alone, out: Floats, least: Floats | None
+) -> None:
     """What `_price` does, for one strike each."""
     terms, slopes = _terms_alone(model, params, alone, gradient=out.shape[1] > 1)
     for layer, factor in enumerate([np.ones(1), *slopes]):
         out[alone.sets, layer, alone.quotes] = (terms * factor).sum(axis=-1).real
-    if check:
-        last = np.abs(terms[np.arange(len(terms)), alone.block.ends()[0]])
-        out[alone.sets[~(last < np.exp(_LOG_CUT_OFF))]] = np.nan
+    if least is not None:
+        ends = np.log(np.abs(terms[np.arange(len(terms)), alone.block.ends()[0]]))
+        out[alone.sets[~(ends < least[alone.sets])]] = np.nan
 
 
 def _terms_alone(

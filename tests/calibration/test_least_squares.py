@@ -85,8 +85,8 @@ def test_diagnostics_belong_together(surfaces):
 class RoundedPricer(ContourPricer):
     """Its price of the last quote is below intrinsic value, as rounding may leave it."""
 
-    def evaluate(self, params, gradient=False, plan=None):
-        surfaces, slopes = super().evaluate(params, gradient, plan)
+    def evaluate(self, params, gradient=False, **planned):
+        surfaces, slopes = super().evaluate(params, gradient, **planned)
         surfaces[:, -1] = -1e-16
         if gradient:
             slopes[:, :, -1] = 0.0
@@ -295,7 +295,7 @@ def test_covariance_is_that_of_the_estimates(noisy):
 class TwinPricer(ContourPricer):
     """Its third parameter scales the second: only their product is seen."""
 
-    def evaluate(self, params, gradient=False, plan=None):
+    def evaluate(self, params, gradient=False, **planned):
         sigma, nu, scale = params.T
         seen = np.stack([sigma, nu * np.exp(scale), np.full(len(params), -0.2)], axis=1)
         surfaces, slopes = super().evaluate(seen, gradient)

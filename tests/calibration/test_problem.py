@@ -44,7 +44,7 @@ def test_lines_are_kept_while_a_search_moves_little(search):
     residuals(z + 1e-3 * space.width, points)
     assert pricer.n_planned == 3
     far = z.copy()
-    far[1] = np.clip(far[1] - 0.4 * space.width, space.low, space.high)
+    far[1] = np.clip(far[1] - 0.6 * space.width, space.low, space.high)
     residuals(far, points)
     assert pricer.n_planned == 4
     # Near the end of a search, lines are those of a point much nearer than its last steps.

@@ -71,9 +71,9 @@ def test_of_a_pricer_are_of_its_parameters_over_their_market_ranges():
     parameters = {p.name: p for p in pricer.fit([[0.04, 1.5, 0.04, 0.5, -0.5]]).parameters_}
 
     class Spy(ContourPricer):
-        def evaluate(self, params, gradient=False, plan=None):
+        def evaluate(self, params, gradient=False, **planned):
             seen.append(params)
-            return super().evaluate(params, gradient, plan)
+            return super().evaluate(params, gradient, **planned)
 
     sobol_sensitivity(Spy("heston", PRICER.grid), n_samples=512, random_state=0)
     v0 = seen[0][:, 0]

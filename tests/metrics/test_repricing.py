@@ -118,8 +118,8 @@ def test_refuses(metric):
 class Bumpy(ContourPricer):
     """Prices with an error at one strike, as a learned map of prices might make it."""
 
-    def evaluate(self, params, gradient=False, plan=None):
-        surfaces, slopes = super().evaluate(params, gradient, plan)
+    def evaluate(self, params, gradient=False, **planned):
+        surfaces, slopes = super().evaluate(params, gradient, **planned)
         return surfaces + np.where(self.grid.strike == 100, 5.0, 0.0), slopes
 
 
