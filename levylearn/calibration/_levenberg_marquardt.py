@@ -31,8 +31,10 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-15, 1e10
 # How far along a step its bend is measured, how long the bend may be against the step, and
 # how long the step may be against the widths of the coordinates.
 _PROBE, _MOST_BEND, _LONGEST = 0.1, 0.375, 0.5
-# Below so short a bend, and at steps that gain as much as predicted, none is looked for.
+# Below so short a bend, and at steps that gain as much as predicted, none is looked for. Where
+# linear residuals could lower the cost by no more than such a part, steps may gain less.
 _LEAST_BEND, _STRAIGHT_GAIN = 0.01, 0.999
+_SETTLING, _SETTLING_GAIN = 0.5, 0.95
 # Residuals are large where linear ones could lower the cost by no more than this fraction. Their
 # curvature cancels no more than this part of the Hessian matrix along a direction.
 _LARGE, _MOST_TURN = 0.03, 0.8
@@ -217,7 +219,8 @@ def _iterate(
     place = z, cost, triangle, target, r, jacobian
     tried = State(*place, state.scale, damping, growth, curved, np.zeros_like(state.last))
     large = accepted & _flat(tried, _LARGE)
-    curved |= (gain < _STRAIGHT_GAIN) & ~large
+    settling = accepted & _flat(tried, _SETTLING)
+    curved |= (gain < np.where(settling, _SETTLING_GAIN, _STRAIGHT_GAIN)) & ~large
     if large.any():
         tried.last[large] = _last(state.take(large), tried.take(large))
     small = np.abs(predicted) <= tolerance * state.cost
