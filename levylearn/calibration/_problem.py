@@ -21,9 +21,10 @@ LOSSES = ("price", "relative_price", "relative_to_model", "vega_price", "implied
 
 
 # How far a point may be from where its prices were planned, in widths of the coordinates: on the
-# way, or where only a step is judged, not more than so far, and near the end not more than some of
-# the steps that are left.
-_REACH, _STEPS, _CLOSE = 0.5, 10.0, 0.003
+# way not more than so far, and near the end not more than some of the steps that are left.
+_REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.003
+# Where no derivatives are wanted, only a step is judged.
+_FAR_REACH = 0.5
 # On the way, where that is farther than this, so much of a price may be lost.
 _ON_THE_WAY, _ROUGH = 0.05, 1e-9
 
@@ -182,7 +183,7 @@ class Residuals:
     def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats:
         """How far from where they were planned prices at z may be."""
         if not gradient:
-            return np.full(len(z), _REACH)
+            return np.full(len(z), _FAR_REACH)
         step = self._distance(z, self._last[points])
         self._last[points] = z
         return np.minimum(np.maximum(_STEPS * step, _CLOSE), _REACH)
