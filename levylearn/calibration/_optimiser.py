@@ -467,12 +467,19 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return found, failed
 
     def _reweighted(self, X: Floats, best: Minimum, rows: NDArray[np.intp]) -> Minimum:
-        """Minimise errors over the prices of the minimum before, until that changes little."""
+        """Minimise errors over the prices of the minimum before, as long as that moves."""
+        moving = np.arange(len(rows))
         for _ in range(_REWEIGHTINGS):
+            before = Minimum._make(part[moving] for part in best)
             size = np.full_like(X, np.nan)
-            size[rows] = self.pricer_.evaluate(self._space.parameters(best.z))[0]
+            size[rows[moving]] = self.pricer_.evaluate(self._space.parameters(before.z))[0]
             problem = self._problem(X, _FIRST[self.loss], size)
-            best = self._polished(problem, best, rows)
+            found = self._polished(problem, before, rows[moving])
+            for whole, part in zip(best, found, strict=True):
+                whole[moving] = part
+            moving = moving[(found.z != before.z).any(axis=1)]
+            if not moving.size:
+                break
         return best
 
     def _polished(
