@@ -74,6 +74,13 @@ class Minimum(NamedTuple):
     status: Ints
     n_evaluations: Ints
 
+    def take(self, rows: NDArray[np.bool_] | Ints) -> Minimum:
+        return Minimum._make(part[rows] for part in self)
+
+    def put(self, rows: NDArray[np.bool_] | Ints, found: Minimum) -> None:
+        for whole, part in zip(self, found, strict=True):
+            whole[rows] = part
+
 
 class State(NamedTuple):
     """Where searches are."""

@@ -445,10 +445,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             best, failed = self._in_volatility(X, best, rows)
             unfinished &= failed
         if unfinished.any():
-            going = Minimum._make(part[unfinished] for part in best)
-            found = self._polished(problem, going, rows[unfinished])
-            for whole, part in zip(best, found, strict=True):
-                whole[unfinished] = part
+            found = self._polished(problem, best.take(unfinished), rows[unfinished])
+            best.put(unfinished, found)
         if self.loss in _FIRST:
             best = self._reweighted(X, best, rows)
         return _scattered(Best(best, n_first, beaten), rows, n_quotes, problem.exact)
@@ -470,13 +468,12 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Minimise errors over the prices of the minimum before, as long as that moves."""
         moving = np.arange(len(rows))
         for _ in range(_REWEIGHTINGS):
-            before = Minimum._make(part[moving] for part in best)
+            before = best.take(moving)
             size = np.full_like(X, np.nan)
             size[rows[moving]] = self.pricer_.evaluate(self._space.parameters(before.z))[0]
             problem = self._problem(X, _FIRST[self.loss], size)
             found = self._polished(problem, before, rows[moving])
-            for whole, part in zip(best, found, strict=True):
-                whole[moving] = part
+            best.put(moving, found)
             moving = moving[(found.z != before.z).any(axis=1)]
             if not moving.size:
                 break

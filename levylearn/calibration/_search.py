@@ -141,7 +141,7 @@ class _Search:
 
     def each(self, z: Floats, rows: Ints, effort: Effort) -> Minimum:
         """Search from one start for each surface named, some of which may be the same."""
-        known = Minimum._make(part[rows] for part in self.best)
+        known = self.best.take(rows)
         found = self.local(z, rows, effort._replace(known=known))
         spent = self.best.n_evaluations
         np.add.at(spent, rows, found.n_evaluations)
