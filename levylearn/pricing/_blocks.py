@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,8 +26,9 @@ class Run(NamedTuple):
     n_nodes: int
 
 
-class Block(NamedTuple):
-    """Integrals evaluated together.
+@dataclass(frozen=True)
+class Block:
+    """Integrals evaluated together, perhaps again and again.
 
     Parameters
     ----------
@@ -38,11 +41,12 @@ class Block(NamedTuple):
     members: Ints
     runs: list[Run]
 
-    @property
+    @cached_property
     def n_nodes(self) -> int:
         """Number of nodes of the longest line."""
         return max(run.n_nodes for run in self.runs)
 
+    @cached_property
     def u(self) -> Complex:
         """Nodes: (n, m), or (m,) if all are on one line; shorter lines end on the spot."""
         if len(self.runs) == 1:
@@ -55,6 +59,7 @@ class Block(NamedTuple):
             u[items, size:] = own[size - 1]
         return u
 
+    @cached_property
     def ends(self) -> tuple[Ints, Complex, Complex]:
         """Number of the last node of each line, the node and its weight."""
         last = [run.n_nodes - 1 for run in self.runs]
@@ -66,6 +71,7 @@ class Block(NamedTuple):
         u, weight = np.repeat(np.array(ends), lengths, axis=0).T
         return np.repeat(np.array(last), lengths), u, weight
 
+    @cached_property
     def weights(self) -> Complex:
         """Trapezoid weights (n, m) at the nodes."""
         weights = np.zeros((len(self.members), self.n_nodes), dtype=np.complex128)

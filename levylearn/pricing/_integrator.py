@@ -210,12 +210,12 @@ class ContourIntegrator:
         Where it is proportional to maturity, that for one year: (1, n, m).
         """
         times = _ONE_YEAR if model.has_stationary_increments else job.times
-        return model.kernel(job.block.u() - 0.5j, params[job.sets], gradient)(times)
+        return model.kernel(job.block.u - 0.5j, params[job.sets], gradient)(times)
 
     def _log_ends(self, model: Integrand, log_phi: Complex, job: _Job) -> Floats:
         """Logarithm of the integrand's size at the end of the line, by position."""
         times, items, _ = job.positions
-        last, u, weight = job.block.ends()
+        last, u, weight = job.block.ends
         end = log_phi.real[:, np.arange(len(last)), last]
         if model.has_stationary_increments:
             end = end * job.times[..., 0]
@@ -313,7 +313,7 @@ def _price_alone(
     for layer, factor in enumerate([np.ones(1), *slopes]):
         out[alone.sets, layer, alone.quotes] = (terms * factor).sum(axis=-1).real
     if least is not None:
-        ends = np.log(np.abs(terms[np.arange(len(terms)), alone.block.ends()[0]]))
+        ends = np.log(np.abs(terms[np.arange(len(terms)), alone.block.ends[0]]))
         out[alone.sets[~(ends < least[alone.sets])]] = np.nan
 
 
@@ -321,9 +321,9 @@ def _terms_alone(
     model: Integrand, params: Floats, alone: _Alone, gradient: bool
 ) -> tuple[Complex, list[Complex]]:
     """Terms (n, m) of the sums for one strike each, and the derivatives of log phi."""
-    u = alone.block.u()
+    u = alone.block.u
     log_phi, slopes = model.kernel(u - 0.5j, params[alone.sets], gradient)(alone.times)
-    terms = alone.block.weights() * np.exp(log_phi[0] + alone.k * (1j * u - 0.5))
+    terms = alone.block.weights * np.exp(log_phi[0] + alone.k * (1j * u - 0.5))
     return terms, [np.broadcast_to(slope, log_phi.shape)[0] for slope in slopes]
 
 

@@ -42,7 +42,7 @@ def test_nodes_of_a_block():
     lines = [Line(4, 8, 5), Line(12, 8, 5), Line(12, 9, 3)]
     codes = np.array([line.code() for line in lines])
     (block,) = blocks(codes, np.zeros(3, dtype=int), np.ones(1, dtype=int), 10**5)
-    u, weights, (last, end, end_weight) = block.u(), block.weights(), block.ends()
+    u, weights, (last, end, end_weight) = block.u, block.weights, block.ends
     for row, member in enumerate(block.members):
         own, own_weights = nodes(*lines[member][:2])
         n_nodes = lines[member].n_nodes
