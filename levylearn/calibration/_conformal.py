@@ -136,6 +136,10 @@ class ConformalCalibrator(MetaEstimatorMixin, AmortisedCalibrator):
 
     # -- one step each ---------------------------------------------------------
 
+    def _finiteness(self) -> bool | str:
+        # The regressor judges for itself: what a pipeline allows, its tags do not tell.
+        return "allow-nan"
+
     def _divide(self, n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         learned, held = super()._divide(n, seed)
         if isinstance(self.estimator, FrozenEstimator):

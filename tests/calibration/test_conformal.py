@@ -13,7 +13,7 @@ from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures, StandardScaler
 
 from levylearn.calibration import ConformalCalibrator, LeastSquaresCalibrator
 from levylearn.datasets import make_surfaces
@@ -167,6 +167,16 @@ def test_tags_are_those_of_the_regressor():
     assert not ConformalCalibrator(BayesianRidge()).__sklearn_tags__().target_tags.multi_output
     with pytest.raises(ValueError, match="NaN"):
         ConformalCalibrator(KNeighborsRegressor()).fit([[np.nan], [1.0], [2.0]], [1.0, 2.0, 3.0])
+
+
+def test_holes_that_a_pipeline_takes():
+    """Its tags do not tell."""
+    X, y = examples(300)
+    X[::7, 0] = np.nan
+    piped = make_pipeline(FunctionTransformer(), ExtraTreesRegressor(20, random_state=0))
+    calibrator = ConformalCalibrator(piped, random_state=0).fit(X, y)
+    low, high = np.moveaxis(calibrator.predict_interval(X), 2, 0)
+    assert (low < high).all()
 
 
 def test_frozen_regressor_of_other_parameters():
