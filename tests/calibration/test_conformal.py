@@ -165,8 +165,10 @@ def test_tags_are_those_of_the_regressor():
     assert not neighbours.input_tags.allow_nan
     assert trees.target_tags.multi_output
     assert not ConformalCalibrator(BayesianRidge()).__sklearn_tags__().target_tags.multi_output
+    X, y = examples(20)
+    X[3, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        ConformalCalibrator(KNeighborsRegressor()).fit([[np.nan], [1.0], [2.0]], [1.0, 2.0, 3.0])
+        ConformalCalibrator(KNeighborsRegressor()).fit(X, y)
 
 
 def test_holes_that_a_pipeline_takes():
