@@ -384,6 +384,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     def _calibrate(self, X: Floats, initial: ArrayLike | None) -> _Fits:
         first = None if initial is None else self._first_starts(initial, len(X))
+        if len(X) > _ROWS_AT_ONCE:  # found once for all processes
+            self._candidates.differentiate(np.arange(len(self._candidates.z)))
         parts = self._by_chunks(
             lambda rows: (self._calibrate_rows, X[rows], None if first is None else first[rows]),
             len(X),

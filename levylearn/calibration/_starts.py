@@ -23,16 +23,8 @@ _DAMPING, _LONGEST = 1e-4, 0.5
 _NUMBERS = 2_000_000
 
 
-def _priced(pricer: BasePricer, params: Floats) -> tuple[Floats, Floats]:
-    """Surfaces and Jacobians, these to no more digits than a plan for prices gives."""
-    plan: dict[str, Any] = {"plan": pricer.plan(params)} if hasattr(pricer, "plan") else {}
-    surfaces, slopes = pricer.evaluate(params, gradient=True, **plan)
-    assert slopes is not None
-    return surfaces, slopes
-
-
 class Candidates:
-    """Points of the box, with their surfaces and Jacobians.
+    """Points of the box with their surfaces, and those of their Jacobians that were asked for.
 
     Parameters
     ----------
@@ -56,20 +48,37 @@ class Candidates:
         params = space.parameters(z)
         inside = pricer.admissible(params)
         z, params = z[inside], params[inside]
-        surfaces, slopes = _priced(pricer, params)
+        surfaces, _ = pricer.evaluate(params)
         # Numbers whose squares overflow are no prices.
         with np.errstate(over="ignore"):
             surfaces = np.where(np.isfinite(surfaces**2), surfaces, np.nan)
         priced = np.isfinite(surfaces).any(axis=1)
         if not priced.any():
             raise ValueError("no point of the box can be priced; widen bounds.")
-        slopes = slopes[:, space.free] * (space.slopes(params) * space.width)[..., None]
-        self.space = space
+        self.space, self._pricer = space, pricer
         self.z, self.surfaces = z[priced], np.nan_to_num(surfaces[priced])
+        self._jacobians = np.zeros((*self.surfaces.shape, space.size), dtype=np.float32)
+        self._known = np.zeros(len(self.z), dtype=bool)
+
+    def differentiate(self, which: Ints) -> None:
+        """Find the Jacobians of some candidates, if they are not known yet."""
+        new = np.unique(which[~self._known[which]])
+        if not new.size:
+            return
+        space, pricer = self.space, self._pricer
+        params = space.parameters(self.z[new])
+        # No more digits are needed than a plan for prices gives.
+        plan: dict[str, Any] = {"plan": pricer.plan(params)} if hasattr(pricer, "plan") else {}
+        _, slopes = pricer.evaluate(params, gradient=True, **plan)
+        assert slopes is not None
+        slopes = slopes[:, space.free] * (space.slopes(params) * space.width)[..., None]
         # By width of each coordinate; single precision is plenty for a first step.
         with np.errstate(over="ignore"):
-            jacobians = np.swapaxes(slopes[priced], 1, 2).astype(np.float32, order="C")
-        self.jacobians = np.nan_to_num(jacobians)
+            found = np.nan_to_num(np.swapaxes(slopes, 1, 2).astype(np.float32))
+        # Others may be reading, or the arrays lie in a file that must not change.
+        jacobians, known = self._jacobians.copy(), self._known.copy()
+        jacobians[new], known[new] = found, True
+        self._jacobians, self._known = jacobians, known
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.
@@ -79,8 +88,9 @@ class Candidates:
         """
         costs = problem.screen(self.surfaces)[rows]
         nearest = np.argsort(costs, axis=1)[:, : max(n_starts, _TRIED)]
+        self.differentiate(nearest)
         starts = np.empty((*nearest.shape, self.space.size))
-        n_parts = 1 + nearest.size * self.jacobians[0].size // _NUMBERS
+        n_parts = 1 + nearest.size * self._jacobians[0].size // _NUMBERS
         for part in np.array_split(np.arange(len(rows)), n_parts):
             starts[part] = self._stepped(problem, rows[part], nearest[part])
         return starts[:, :n_starts]
@@ -89,7 +99,7 @@ class Candidates:
         """Ends of the steps from some candidates, the most promising of the first moved up."""
         scale = problem.scale[rows, None, :]
         r = scale * (self.surfaces[tried] - problem.target[rows, None, :])
-        jacobian = scale[..., None] * self.jacobians[tried]
+        jacobian = scale[..., None] * self._jacobians[tried]
         transposed = np.swapaxes(jacobian, 2, 3)
         matrix = transposed @ jacobian
         size = np.trace(matrix, axis1=2, axis2=3)[..., None, None] / self.space.size

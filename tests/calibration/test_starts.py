@@ -1,5 +1,6 @@
 """Candidates, and the starts that are made of them."""
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -66,6 +67,41 @@ def test_starts_are_in_the_box_and_the_first_is_good(heston):
         for z in (starts[:, 0], candidates.z[problem.screen(candidates.surfaces).argmin(axis=1)])
     ]
     assert np.median(errors[0] / errors[1]) < 0.75
+
+
+def test_jacobians_are_found_once_and_where_they_are_needed(heston):
+    pricer, space, _ = heston
+
+    class Spy(ContourPricer):
+        n_differentiated = 0
+
+        def evaluate(self, params, gradient=False, **planned):
+            self.n_differentiated += gradient * len(params)
+            return super().evaluate(params, gradient, **planned)
+
+    spy = Spy("heston", GRID).fit(TRUTH)
+    candidates = Candidates(spy, space, 128, seed=0)
+    problem = problem_of(pricer, space, pricer.transform(TRUTH))
+    assert spy.n_differentiated == 0
+    one = candidates.starts(problem, np.arange(1), 4)
+    assert spy.n_differentiated == 16
+    both = candidates.starts(problem, np.arange(2), 4)
+    assert 16 < spy.n_differentiated <= 32
+    candidates.differentiate(np.arange(len(candidates.z)))
+    assert spy.n_differentiated == len(candidates.z)
+    assert_allclose(candidates.starts(problem, np.arange(2), 4), both, rtol=1e-6)
+    assert_allclose(both[:1], one, rtol=1e-12)
+    assert spy.n_differentiated == len(candidates.z)
+
+
+def test_candidates_from_a_file_that_is_only_read(heston, tmp_path):
+    pricer, space, _ = heston
+    candidates = Candidates(pricer, space, 128, seed=0)
+    problem = problem_of(pricer, space, pricer.transform(TRUTH))
+    joblib.dump(candidates, tmp_path / "candidates")
+    loaded = joblib.load(tmp_path / "candidates", mmap_mode="r")
+    expected = candidates.starts(problem, np.arange(2), 4)
+    assert_array_equal(loaded.starts(problem, np.arange(2), 4), expected)
 
 
 def test_quotes_that_are_missing_play_no_part(heston):
