@@ -76,6 +76,20 @@ def test_plan_of_sets_close_by(name, reach, tolerance):
     assert (np.abs(found[1] - expected[1]) <= 1e4 * tolerance * size).all()
 
 
+@pytest.mark.parametrize("name", list_models())
+def test_what_may_be_lost_by_a_plan_of_other_sets(name):
+    """Where nothing may be, all is planned anew; and each set has what it is allowed."""
+    pricer, params = fitted(name), sets(name, 40)
+    plan = pricer.plan(params)[::-1]
+    exact = pricer.evaluate(params)[0]
+    np.testing.assert_array_equal(pricer.evaluate(params, plan=plan, negligible=0.0)[0], exact)
+    every_other = np.where(np.arange(len(params)) % 2, 0.0, 1e-9)
+    found, _ = pricer.evaluate(params, plan=plan, negligible=every_other)
+    np.testing.assert_allclose(found[1::2], exact[1::2], rtol=0, atol=1e-13 * GRID.spot)
+    rough, _ = pricer.evaluate(params[::2], plan=plan[::2], negligible=1e-9)
+    np.testing.assert_allclose(found[::2], rough, rtol=0, atol=1e-13 * GRID.spot)
+
+
 # -- contract ------------------------------------------------------------------------
 
 
