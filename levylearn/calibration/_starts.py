@@ -57,14 +57,15 @@ class Candidates:
             raise ValueError("no point of the box can be priced; widen bounds.")
         self.space, self._pricer = space, pricer
         self.z, self.surfaces = z[priced], np.nan_to_num(surfaces[priced])
-        self._jacobians = np.zeros((*self.surfaces.shape, space.size), dtype=np.float32)
-        self._known = np.zeros(len(self.z), dtype=bool)
+        jacobians = np.zeros((*self.surfaces.shape, space.size), dtype=np.float32)
+        self._differentiated = jacobians, np.zeros(len(self.z), dtype=bool)
 
-    def differentiate(self, which: Ints) -> None:
-        """Find the Jacobians of some candidates, if they are not known yet."""
-        new = np.unique(which[~self._known[which]])
+    def differentiate(self, which: Ints) -> NDArray[np.float32]:
+        """Jacobians of all candidates (n, m, q), right for those named; zero if not known yet."""
+        jacobians, known = self._differentiated
+        new = np.unique(which[~known[which]])
         if not new.size:
-            return
+            return jacobians
         space, pricer = self.space, self._pricer
         params = space.parameters(self.z[new])
         # No more digits are needed than a plan for prices gives.
@@ -75,10 +76,11 @@ class Candidates:
         # By width of each coordinate; single precision is plenty for a first step.
         with np.errstate(over="ignore"):
             found = np.nan_to_num(np.swapaxes(slopes, 1, 2).astype(np.float32))
-        # Others may be reading, or the arrays lie in a file that must not change.
-        jacobians, known = self._jacobians.copy(), self._known.copy()
+        # Another thread may be reading, or the arrays lie in a file that must not change.
+        jacobians, known = jacobians.copy(), known.copy()
         jacobians[new], known[new] = found, True
-        self._jacobians, self._known = jacobians, known
+        self._differentiated = jacobians, known
+        return jacobians
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.
@@ -88,18 +90,25 @@ class Candidates:
         """
         costs = problem.screen(self.surfaces)[rows]
         nearest = np.argsort(costs, axis=1)[:, : max(n_starts, _TRIED)]
-        self.differentiate(nearest)
+        jacobians = self.differentiate(nearest)
         starts = np.empty((*nearest.shape, self.space.size))
-        n_parts = 1 + nearest.size * self._jacobians[0].size // _NUMBERS
+        n_parts = 1 + nearest.size * jacobians[0].size // _NUMBERS
         for part in np.array_split(np.arange(len(rows)), n_parts):
-            starts[part] = self._stepped(problem, rows[part], nearest[part])
+            tried = nearest[part]
+            starts[part] = self._stepped(problem, rows[part], tried, jacobians[tried])
         return starts[:, :n_starts]
 
-    def _stepped(self, problem: CalibrationProblem, rows: Ints, tried: Ints) -> Floats:
+    def _stepped(
+        self,
+        problem: CalibrationProblem,
+        rows: Ints,
+        tried: Ints,
+        jacobians: NDArray[np.float32],
+    ) -> Floats:
         """Ends of the steps from some candidates, the most promising of the first moved up."""
         scale = problem.scale[rows, None, :]
         r = scale * (self.surfaces[tried] - problem.target[rows, None, :])
-        jacobian = scale[..., None] * self._jacobians[tried]
+        jacobian = scale[..., None] * jacobians
         transposed = np.swapaxes(jacobian, 2, 3)
         matrix = transposed @ jacobian
         size = np.trace(matrix, axis1=2, axis2=3)[..., None, None] / self.space.size
