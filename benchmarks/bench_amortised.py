@@ -295,6 +295,8 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=100_000, help="surfaces in all")
     parser.add_argument("--only", nargs="+", choices=list(LEARNING), help="what learns")
     arguments = parser.parse_args()
+    if arguments.what == "noise" and arguments.n < 15 * FEW:
+        parser.error(f"--n must be at least {15 * FEW} for noise; got {arguments.n}")
     # With so many surfaces a few are always a little outside of what was learned from.
     warnings.simplefilter("ignore", ExtrapolationWarning)
     data = surfaces(arguments.model, arguments.n)
