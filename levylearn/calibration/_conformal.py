@@ -140,6 +140,12 @@ class ConformalCalibrator(MetaEstimatorMixin, AmortisedCalibrator):
         # The regressor judges for itself: what a pipeline allows, its tags do not tell.
         return "allow-nan"
 
+    def _quoted(self, X: Floats) -> NDArray[np.bool_]:
+        # What it refuses is not for us to leave out.
+        if get_tags(self).input_tags.allow_nan:
+            return super()._quoted(X)
+        return np.ones(len(X), dtype=bool)
+
     def _divide(self, n: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         learned, held = super()._divide(n, seed)
         if isinstance(self.estimator, FrozenEstimator):

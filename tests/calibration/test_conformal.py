@@ -165,6 +165,8 @@ def test_tags_are_those_of_the_regressor():
     assert not neighbours.input_tags.allow_nan
     assert trees.target_tags.multi_output
     assert not ConformalCalibrator(BayesianRidge()).__sklearn_tags__().target_tags.multi_output
+    with pytest.raises(ValueError, match="NaN"):
+        ConformalCalibrator(KNeighborsRegressor()).fit([[np.nan], [1.0], [2.0]], [1.0, 2.0, 3.0])
     X, y = examples(20)
     X[3, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
