@@ -365,11 +365,10 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         jacobian : ndarray of shape (n_samples, n_params, n_quotes) or None
             Derivatives of the surfaces.
         """
-        lost = np.broadcast_to(negligible, len(params))
+        planned = [] if plan is None else [plan, np.broadcast_to(negligible, len(params))]
 
         def price(rows: slice) -> tuple[Floats, Floats | None]:
-            planned = [] if plan is None else [plan[rows], lost[rows]]
-            return self._surfaces(params[rows], gradient, *planned)
+            return self._surfaces(params[rows], gradient, *(part[rows] for part in planned))
 
         parts = self._in_chunks(price, len(params), 1 + gradient * params.shape[1])
         if len(parts) == 1:

@@ -144,7 +144,8 @@ def minimise(
     state = started(residuals, z, width)
     status = np.full(n, _RUNNING)
     status[~np.isfinite(state.cost)] = CalibrationStatus.NO_START
-    status[(status == _RUNNING) & _flat(state, _FLAT * tolerance)] = CalibrationStatus.CONVERGED
+    flat = _reducible(state) <= _FLAT * tolerance * state.cost
+    status[(status == _RUNNING) & flat] = CalibrationStatus.CONVERGED
     status[state.cost <= exact] = CalibrationStatus.EXACT
     evaluations = np.ones(n, dtype=np.intp)
     final = [np.array(part) for part in state[:3]]
@@ -225,14 +226,15 @@ def _iterate(
     growth = np.where(accepted, 2.0, 2 * state.growth)
     place = z, cost, triangle, target, r, jacobian
     tried = State(*place, state.scale, damping, growth, curved, np.zeros_like(state.last))
-    large = accepted & _flat(tried, _LARGE)
-    settling = accepted & _flat(tried, _SETTLING)
+    reducible = _reducible(tried)
+    large = accepted & (reducible <= _LARGE * cost)
+    settling = accepted & (reducible <= _SETTLING * cost)
     curved |= (gain < np.where(settling, _SETTLING_GAIN, _STRAIGHT_GAIN)) & ~large
     if large.any():
         tried.last[large] = _last(state.take(large), tried.take(large))
     small = np.abs(predicted) <= tolerance * state.cost
     small &= ~accepted | (decrease <= tolerance * state.cost)
-    small |= accepted & _flat(tried, _FLAT * tolerance)
+    small |= accepted & (reducible <= _FLAT * tolerance * cost)
     ended = np.where(small | (damping > _MOST_DAMPING), CalibrationStatus.CONVERGED, _RUNNING)
     return kept(accepted, tried, state), ended
 
@@ -259,9 +261,9 @@ def _in_valley(state: State, known: Minimum, rows: Ints) -> NDArray[np.bool_]:
     return settled & (above <= _NEAR * cost) & as_said
 
 
-def _flat(state: State, part: float) -> NDArray[np.bool_]:
-    """Where linear residuals could lower the cost by no more than this part of it."""
-    return (state.target**2).sum(axis=1) <= part * state.cost
+def _reducible(state: State) -> Floats:
+    """By how much linear residuals could lower the cost."""
+    return (state.target**2).sum(axis=1)
 
 
 def _last(before: State, now: State) -> Floats:
