@@ -159,4 +159,5 @@ class ConformalCalibrator(MetaEstimatorMixin, AmortisedCalibrator):
         return X
 
     def _answer(self, X: Floats) -> Floats:
-        return self._member.predict(X, len(self.parameter_names_))
+        params = self._member.predict(X, len(self.parameter_names_))
+        return np.where(super()._quoted(X)[:, None], params, np.nan)

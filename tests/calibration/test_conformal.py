@@ -181,6 +181,9 @@ def test_holes_that_a_pipeline_takes():
     calibrator = ConformalCalibrator(piped, random_state=0).fit(X, y)
     low, high = np.moveaxis(calibrator.predict_interval(X), 2, 0)
     assert (low < high).all()
+    X[1] = np.nan
+    with pytest.warns(CalibrationWarning, match="1 of 300 surfaces could not be calibrated"):
+        assert_array_equal(np.flatnonzero(np.isnan(calibrator.predict(X)).any(axis=1)), [1])
 
 
 def test_frozen_regressor_of_other_parameters():
