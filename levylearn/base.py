@@ -32,6 +32,8 @@ N_BY_MARKET = 3
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
 # What a plan of other parameter sets may cost, as a part of the forward.
 NEGLIGIBLE = 1e-12
+# The same where prices are only to be compared roughly.
+ROUGH = 1e-7
 
 
 class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
@@ -271,13 +273,15 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self.model_.admissible(params)
 
-    def plan(self, params: Floats) -> NDArray[Any] | None:
+    def plan(self, params: Floats, rough: bool = False) -> NDArray[Any] | None:
         """Find out what :meth:`evaluate` can use again at parameter sets close by.
 
         Parameters
         ----------
         params : ndarray of shape (n_samples, n_params)
             Parameter sets for which :meth:`admissible` holds.
+        rough : bool, default=False
+            Whether prices may be wrong by some hundred-millionths of the forward.
 
         Returns
         -------

@@ -138,7 +138,7 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     ) -> Minimum:
         space = problem.space
         return minimise(
-            problem.residuals(problems),
+            problem.residuals(problems, effort.rough),
             z,
             space.low,
             space.high,

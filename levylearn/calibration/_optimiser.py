@@ -442,7 +442,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.max_evaluations,
             trusted=first is not None,
         )
-        unfinished = best.status > CalibrationStatus.CLOSE
+        # What another start led to was found with rough prices.
+        unfinished = (best.status > CalibrationStatus.CLOSE) | beaten
         if in_volatility:
             best, failed = self._in_volatility(X, best, rows)
             unfinished &= failed

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import NEGLIGIBLE, ROUNDING, BasePricer
+from levylearn.base import NEGLIGIBLE, ROUGH, ROUNDING, BasePricer
 from levylearn.calibration._space import ParameterSpace
 from levylearn.market import black_vega, implied_volatility
 
@@ -26,7 +26,7 @@ _REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.003
 # Where no derivatives are wanted, only a step is judged.
 _FAR_REACH = 0.5
 # On the way, where that is farther than this, so much of a price may be lost.
-_ON_THE_WAY, _ROUGH = 0.05, 1e-9
+_ON_THE_WAY, _LOST_ON_THE_WAY = 0.05, 1e-9
 
 
 class CalibrationProblem:
@@ -80,9 +80,9 @@ class CalibrationProblem:
         self.exact = _NOISE**2 * level * (noise**2).sum(axis=1)
         self.target = np.where(self.quoted, target, 0.0)
 
-    def residuals(self, problems: Ints) -> Residuals:
+    def residuals(self, problems: Ints, rough: bool = False) -> Residuals:
         """Residuals along searches, for the surfaces named."""
-        return Residuals(self, problems)
+        return Residuals(self, problems, rough)
 
     def screen(self, surfaces: Floats) -> Floats:
         """Sums of squared residuals (n, k) of all surfaces against k candidates.
@@ -119,10 +119,13 @@ class Residuals:
         What is minimised.
     problems : ndarray of int of shape (n,)
         Which surface each point is searched for.
+    rough : bool, default=False
+        Whether residuals are only to be compared: prices to about 1e-8 of the forward will do.
     """
 
-    def __init__(self, problem: CalibrationProblem, problems: Ints) -> None:
+    def __init__(self, problem: CalibrationProblem, problems: Ints, rough: bool = False) -> None:
         self.problem, self.problems = problem, problems
+        self._rough = rough
         self._last = np.full((len(problems), problem.space.size), np.nan)
         self._planned_at = self._last.copy()
         self._plan: NDArray[Any] | None = None
@@ -169,7 +172,7 @@ class Residuals:
         reach = self._reach(z, points, gradient)
         far = ~(self._distance(z, self._planned_at[points]) <= reach)
         if far.any():
-            plan = pricer.plan(params[far])
+            plan = pricer.plan(params[far], self._rough)
             if plan is None:
                 return pricer.evaluate(params, gradient=gradient)
             if self._plan is None:
@@ -177,7 +180,8 @@ class Residuals:
             self._plan[points[far]] = plan
             self._planned_at[points[far]] = z[far]
         assert self._plan is not None
-        negligible = np.where(reach > _ON_THE_WAY, _ROUGH, NEGLIGIBLE)
+        least = np.where(reach > _ON_THE_WAY, _LOST_ON_THE_WAY, NEGLIGIBLE)
+        negligible = ROUGH if self._rough else least
         return pricer.evaluate(params, gradient, plan=self._plan[points], negligible=negligible)
 
     def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats:

@@ -26,23 +26,25 @@ class Effort(NamedTuple):
     """How long to search from one start, and for what improvement it is worth going on.
 
     A search may end in the valley of the minimum that is known for its surface, and say so by
-    the status ``IN_KNOWN_VALLEY``; only one that ends above that minimum does.
+    the status ``IN_KNOWN_VALLEY``; only one that ends above that minimum does. What is only to be
+    compared with other minima may be searched for with rough prices.
     """
 
     max_evaluations: int
     tolerance: float
     known: Minimum | None = None
+    rough: bool = False
 
 
 # local(z, problems, effort) -> Minimum; also for several starts of each problem.
 LocalSearch = Callable[[Floats, Ints, Effort], Minimum]
 
 # The first few starts tell whether they end in one valley: costs that differ by less are one.
-_HEAT = Effort(max_evaluations=24, tolerance=1e-3)
+_HEAT = Effort(max_evaluations=24, tolerance=1e-3, rough=True)
 _LEAST_HEAT, _SAME = 3, 1e-3
 # In a round of a race, every start left is searched from a little further. It stays in the race
 # while so many more rounds as good as its last would take it below the best.
-_ROUND = Effort(max_evaluations=8, tolerance=1e-3)
+_ROUND = Effort(max_evaluations=8, tolerance=1e-3, rough=True)
 _AHEAD = 3
 # Minima are only compared with each other: digits are for the best of them.
 _COMPARED = 1e-4
@@ -173,7 +175,7 @@ class _Search:
             if not left.size:
                 break
         rows = rows[(self.best.cost[rows] < beaten) & self.unsettled(rows)]
-        self.each(self.best.z[rows], rows, Effort(self.max_evaluations, _COMPARED))
+        self.each(self.best.z[rows], rows, Effort(self.max_evaluations, _COMPARED, rough=True))
 
 
 def _unfelt(minima: Minimum, width: Floats) -> NDArray[np.bool_]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import BasePricer
+from levylearn.base import ROUGH, BasePricer
 from levylearn.calibration._problem import CalibrationProblem
 from levylearn.calibration._space import ParameterSpace
 
@@ -48,14 +46,14 @@ class Candidates:
         params = space.parameters(z)
         inside = pricer.admissible(params)
         z, params = z[inside], params[inside]
-        surfaces, _ = pricer.evaluate(params)
+        self.space, self._pricer = space, pricer
+        surfaces, _ = self._evaluate(params)
         # Numbers whose squares overflow are no prices.
         with np.errstate(over="ignore"):
             surfaces = np.where(np.isfinite(surfaces**2), surfaces, np.nan)
         priced = np.isfinite(surfaces).any(axis=1)
         if not priced.any():
             raise ValueError("no point of the box can be priced; widen bounds.")
-        self.space, self._pricer = space, pricer
         self.z, self.surfaces = z[priced], np.nan_to_num(surfaces[priced])
         jacobians = np.zeros((*self.surfaces.shape, space.size), dtype=np.float32)
         self._differentiated = jacobians, np.zeros(len(self.z), dtype=bool)
@@ -66,11 +64,9 @@ class Candidates:
         new = np.unique(which[~known[which]])
         if not new.size:
             return jacobians
-        space, pricer = self.space, self._pricer
+        space = self.space
         params = space.parameters(self.z[new])
-        # No more digits are needed than a plan for prices gives.
-        plan: dict[str, Any] = {"plan": pricer.plan(params)} if hasattr(pricer, "plan") else {}
-        _, slopes = pricer.evaluate(params, gradient=True, **plan)
+        _, slopes = self._evaluate(params, gradient=True)
         assert slopes is not None
         slopes = slopes[:, space.free] * (space.slopes(params) * space.width)[..., None]
         # By width of each coordinate; single precision is plenty for a first step.
@@ -81,6 +77,13 @@ class Candidates:
         jacobians[new], known[new] = found, True
         self._differentiated = jacobians, known
         return jacobians
+
+    def _evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
+        """Surfaces and slopes, to the few digits that candidates need."""
+        pricer = self._pricer
+        if not hasattr(pricer, "plan"):
+            return pricer.evaluate(params, gradient)
+        return pricer.evaluate(params, gradient, pricer.plan(params, rough=True), ROUGH)
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.

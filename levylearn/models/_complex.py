@@ -1,7 +1,8 @@
 """Complex functions in real arithmetic, where that is faster or more accurate.
 
-NumPy's complex logarithm and square root cost several times their real parts;
-``expm1`` and ``log1p`` keep the digits that cancel near the origin.
+NumPy's complex functions cost several times their real parts, and its sine and cosine
+several times the tangent of half the angle, which gives both. ``expm1`` and ``log1p``
+keep the digits that cancel near the origin.
 """
 
 from __future__ import annotations
@@ -30,17 +31,43 @@ def expm1(z: Array) -> Array:
     """Return ``exp(z) - 1``, accurate near zero."""
     xp = array_namespace(z)
     growth = xp.expm1(xp.real(z))
-    half = xp.imag(z) / 2
-    sine, cosine = xp.sin(half), xp.cos(half)
-    twice = 2 * (growth + 1) * sine
-    return join(growth - twice * sine, twice * cosine)
+    return _turned(growth, growth + 1, xp.imag(z))
+
+
+def exp(z: Array) -> Array:
+    """Return ``exp(z)``."""
+    xp = array_namespace(z)
+    size = xp.exp(xp.real(z))
+    return _turned(size, size, xp.imag(z))
+
+
+def _turned(real: Array, size: Array, angle: Array) -> Array:
+    """Return ``real + size (exp(i angle) - 1)``."""
+    xp = array_namespace(size)
+    tangent = xp.tan(0.5 * angle)
+    imag = tangent * tangent
+    if xp is not np:
+        imag = 2 * size * tangent / (1 + imag)
+        return join(real - tangent * imag, imag)
+    # In place: most of the time would go into memory.
+    imag += 1
+    np.divide(size, imag, out=imag)
+    imag *= tangent
+    imag += imag
+    out = np.empty(imag.shape, dtype=np.complex128)
+    out.imag = imag
+    imag *= tangent
+    np.subtract(real, imag, out=out.real)
+    return out
 
 
 def log1p(z: Array) -> Array:
     """Return the principal ``log(1 + z)``, accurate near zero and near -1."""
     xp = array_namespace(z)
     x, y = xp.real(z), xp.imag(z)
-    excess = x * (2 + x) + y * y  # |1 + z|^2 - 1
+    excess = x + 2
+    excess *= x
+    excess += y * y  # |1 + z|^2 - 1
     if xp.min(excess) < -0.75:
         square = (1 + x) * (1 + x) + y * y
         small = square < 0.25
@@ -57,7 +84,13 @@ def sqrt(z: Array) -> Array:
     if xp is not np:
         return xp.sqrt(z)
     x, y = z.real, z.imag
-    large = np.sqrt((np.abs(z) + np.abs(x)) / 2)
-    small = np.divide(np.abs(y), 2 * large, out=np.zeros_like(large), where=large > 0)
+    large = np.abs(z)
+    large += np.abs(x)
+    large *= 0.5
+    np.sqrt(large, out=large)
+    small = np.abs(y)
+    np.divide(small, 2 * large, out=small, where=large > 0)  # it is 0 where the other is
     positive = x >= 0
-    return join(np.where(positive, large, small), np.copysign(np.where(positive, small, large), y))
+    if not positive.all():
+        large, small = np.where(positive, large, small), np.where(positive, small, large)
+    return join(large, np.copysign(small, y, out=small))

@@ -19,6 +19,9 @@ __all__ = ["ContourPricer"]
 
 Floats = NDArray[np.float64]
 
+# Aimed at by rough plans: the error of a price, as a fraction of the forward.
+_LOG_ROUGH = float(np.log(1e-8))
+
 
 class ContourPricer(BasePricer):
     r"""European options by one contour integral, to nearly all digits.
@@ -105,23 +108,28 @@ class ContourPricer(BasePricer):
     def _prepare(self) -> None:
         layout = Layout(self.grid)
         self._planner = Planner(layout, LOG_TOLERANCE)
+        self._rough_planner = Planner(layout, _LOG_ROUGH)
         self._planner_of_slopes = Planner(layout, LOG_TOLERANCE + LOG_GREEK)
         self._integrator = ContourIntegrator(layout)
 
-    def plan(self, params: Floats) -> Plan:
+    def plan(self, params: Floats, rough: bool = False) -> Plan:
         """Choose the lines of integration.
 
         Parameters
         ----------
         params : ndarray of shape (n_samples, n_params)
             Admissible parameter sets.
+        rough : bool, default=False
+            Whether prices are to be right to 1e-8 of the forward only.
 
         Returns
         -------
         plan : structured ndarray of shape (n_samples,)
             The lines of each set.
         """
-        return self._planner(self.model_, params)
+        planner = self._rough_planner if rough else self._planner
+        parts = self._in_chunks(lambda rows: planner(self.model_, params[rows]), len(params), 1)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def common_plan(self, params: Floats) -> Plan:
         """Choose lines that serve for as many of some parameter sets as possible.

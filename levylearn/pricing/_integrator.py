@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from levylearn.models._complex import exp
 from levylearn.pricing._blocks import Block, Run, blocks
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._lines import STEPS, Complex, Floats, Ints, nodes
@@ -231,7 +232,7 @@ class ContourIntegrator:
             even = self.layout.even[job.block.runs[0].band]
             phi = _powers(log_phi[0], job.times, even)
         else:
-            phi = np.exp(_clipped(log_phi))
+            phi = exp(_clipped(log_phi))
         if not slopes:
             return phi[:, :, None]
         t, n, m = phi.shape
@@ -276,9 +277,11 @@ class ContourIntegrator:
 
 def _table(k: Floats, run: Run) -> Floats:
     u, weight = (part[: run.n_nodes] for part in nodes(*run.line[:2]))
-    exponent = (1j * u)[:, None] * k[:, None, :] - 0.5 * k[:, None, :]
-    terms = weight[:, None] * np.exp(_clipped(exponent))
-    pairs = np.stack([terms.real, -terms.imag], axis=2)
+    exponent = (1j * u - 0.5)[:, None] * k[:, None, :] + np.log(weight)[:, None]
+    terms = exp(_clipped(exponent))
+    pairs = np.empty((*terms.shape[:2], 2, terms.shape[2]))
+    pairs[:, :, 0] = terms.real
+    np.negative(terms.imag, out=pairs[:, :, 1])
     return pairs.reshape(len(k), 2 * len(u), -1)
 
 
@@ -286,16 +289,16 @@ def _powers(psi: Complex, times: Floats, even: Bools) -> Complex:
     """Return exp(T psi) at all maturities; equally spaced ones are a geometric progression."""
     spread = times.shape[1] > 1
     if spread or not even.any() or times[-1].item() * psi.real.max(initial=0.0) > OVERFLOW:
-        return np.exp(_clipped(times * psi))
+        return exp(_clipped(times * psi))
     phi = np.empty((len(times), *psi.shape), dtype=np.complex128)
     starts = np.append(even[1:], False)
     for t, time in enumerate(times.ravel().tolist()):
         if t and (even[t] or starts[t]):
             if not even[t]:
-                ratio = np.exp((time - times[t - 1].item()) * psi)
+                ratio = exp((time - times[t - 1].item()) * psi)
             np.multiply(phi[t - 1], ratio, out=phi[t])
         else:
-            np.exp(time * psi, out=phi[t])
+            phi[t] = exp(time * psi)
     return phi
 
 
@@ -323,7 +326,7 @@ def _terms_alone(
     """Terms (n, m) of the sums for one strike each, and the derivatives of log phi."""
     u = alone.block.u
     log_phi, slopes = model.kernel(u - 0.5j, params[alone.sets], gradient)(alone.times)
-    terms = alone.block.weights * np.exp(log_phi[0] + alone.k * (1j * u - 0.5))
+    terms = alone.block.weights * exp(log_phi[0] + alone.k * (1j * u - 0.5))
     return terms, [np.broadcast_to(slope, log_phi.shape)[0] for slope in slopes]
 
 

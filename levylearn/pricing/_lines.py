@@ -46,8 +46,15 @@ _PLUNGE, _CANCELLED = 4.0, 200.0
 # Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
 _SMALL = 2000
 
-_N_LINES = (len(ANGLES), len(STEPS), len(PROBES))
-_MOST_NODES = 2048
+# What stands for an angle where nodes on the real axis become evenly spaced, this far apart for a
+# unit of y; and where such lines may end.
+EVEN, _PACE = len(ANGLES), 32.0
+EVEN_LENGTHS = 4.0 * 1.08 ** np.arange(54)
+_LENGTHS = np.zeros((2, len(EVEN_LENGTHS)))
+_LENGTHS[0, : len(PROBES)], _LENGTHS[1] = PROBES, EVEN_LENGTHS
+
+_N_LINES = (len(ANGLES) + 1, len(STEPS), len(EVEN_LENGTHS))
+MOST_NODES = 2048
 
 # 2 pi (w - v) for every line w and every line v of the fan, on either side of it.
 _GAPS = 2 * np.pi * (ANGLES[:, None] - FAN[None, :])
@@ -66,6 +73,7 @@ class Line(NamedTuple):
     """Lines chosen: indices into ANGLES, STEPS and PROBES, as numbers or as arrays.
 
     A line ends at its last probe, and not a node later: beyond, the integrand may come back.
+    Where the angle is EVEN the line is an even one, and its length an index into EVEN_LENGTHS.
     """
 
     angle: Any
@@ -75,8 +83,9 @@ class Line(NamedTuple):
     @property
     def n_nodes(self) -> Any:
         """Number of nodes."""
-        n_nodes = np.ceil(PROBES[self.length] / STEPS[self.step]).astype(np.intp) + 1
-        return np.minimum(n_nodes, _MOST_NODES)
+        length = _LENGTHS[np.equal(self.angle, EVEN).astype(np.intp), self.length]
+        n_nodes = np.ceil(length / STEPS[self.step]).astype(np.intp) + 1
+        return np.minimum(n_nodes, MOST_NODES)
 
     def code(self) -> Ints:
         """One number, not negative, for every line."""
@@ -95,11 +104,29 @@ def line(y: Floats, angle: NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[
     return u, _SCALE * np.cosh(s) / (u * u + 0.25)
 
 
+def even_line(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    r"""Points u(y) of the real axis, or beside it, and the weight du/dy / (u^2 + 1/4) there.
+
+    .. math::
+        u(y) = c \int_0^y \frac{a\cosh s}{1 + a\cosh s}\,ds
+        = c \left[y - \frac{2}{\sqrt{1 - a^2}} \operatorname{artanh}\left(
+        \sqrt{\tfrac{1 - a}{1 + a}}\tanh\tfrac{y}{2}\right)\right], \qquad a = \frac{1}{2c},
+
+    begins as sinh does, with the poles out of its way, and goes on with the pace c: a strip around
+    it in y is one of about the same width everywhere in u.
+    """
+    a = _SCALE / _PACE
+    slow = 2 / np.sqrt(1 - a * a) * np.arctanh(np.sqrt((1 - a) / (1 + a)) * np.tanh(y / 2))
+    u, growth = _PACE * (y - slow) + 0j, a * np.cosh(y)
+    return u, _PACE * growth / (1 + growth) / (u * u + 0.25)
+
+
 @cache
 def nodes(angle: int, step: int) -> tuple[Complex, Complex]:
     """Nodes and trapezoid weights of one line, as many as can be asked for."""
-    most = Line(angle, step, len(PROBES) - 1).n_nodes
-    u, weight = line(STEPS[step] * np.arange(most), ANGLES[angle])
+    longest = len(EVEN_LENGTHS if angle == EVEN else PROBES) - 1
+    y = STEPS[step] * np.arange(Line(angle, step, longest).n_nodes)
+    u, weight = even_line(y) if angle == EVEN else line(y, ANGLES[angle])
     weight *= STEPS[step] / np.pi
     weight[0] *= 0.5
     return u, weight

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from levylearn.models import CharacteristicModel
+from levylearn.pricing._even_lines import FARTHEST, choose_even
+from levylearn.pricing._even_lines import probes as even_probes
 from levylearn.pricing._layout import Layout
 from levylearn.pricing._lines import (
     AXIS,
@@ -48,6 +50,10 @@ _BENT = np.delete(np.arange(len(FAN)), AXIS)
 # Numbers of probes of bent lines, and how many more they get than the real axis needs.
 _CUTS = np.array([14, 17, 20, 24, len(PROBES)])
 _BEYOND = 4
+# From so many nodes on a line of evenly spaced ones may need fewer.
+_DEAR, _DEAR_AT_ONCE = 600, 16
+# How much farther to look on the real axis than to where it is negligible at a probe.
+_BEYOND_END = 1.6
 
 
 class Planner:
@@ -83,6 +89,8 @@ class Planner:
         first, last = layout.maturities[self._ends].reshape(2, -1)[:, self._band]
         share = (layout.maturities - first) / np.where(last > first, last - first, 1.0)
         self._share = share[:, None]
+        self._low = np.minimum.reduceat(layout.k.min(axis=1), layout.starts)[:, None]
+        self._high = np.maximum.reduceat(layout.k.max(axis=1), layout.starts)[:, None]
 
     @np.errstate(all="ignore")
     def __call__(self, model: CharacteristicModel, params: Floats) -> Plan:
@@ -99,7 +107,13 @@ class Planner:
 
         plan = np.empty(len(params), dtype=self._dtype)
         plan["split"] = split.T
-        plan["line"] = np.where(taken, chosen.code(), -1).transpose(2, 0, 1)
+        codes = np.where(taken, chosen.code(), -1)
+        n_nodes = np.where(taken, cost, 0.0).sum(axis=0)
+        end = _REAL_AXIS.real[np.minimum(reach, len(PROBES) - 1)]
+        dear = np.flatnonzero((n_nodes > _DEAR).any(axis=0) & (end < FARTHEST))
+        if dear.size:
+            self._relieve(model, params, dear, codes, n_nodes, _BEYOND_END * end)
+        plan["line"] = codes.transpose(2, 0, 1)
         plan["near"] = -1
         if near.any():
             t, rows, strikes = np.nonzero(near)
@@ -199,6 +213,29 @@ class Planner:
                 for side in (log_size, length)
             )
         )
+
+    def _relieve(
+        self,
+        model: CharacteristicModel,
+        params: Floats,
+        dear: Ints,
+        codes: Ints,
+        n_nodes: Floats,
+        farthest: Floats,
+    ) -> None:
+        """Put even lines in place of the lines (3, n_bands, n) of dear sets where they are shorter.
+
+        It takes the numbers of nodes (n_bands, n) there are, and how far to look on the real axis.
+        """
+        for rows in np.array_split(dear, 1 + len(dear) // _DEAR_AT_ONCE):
+            u = even_probes(farthest[rows])
+            log_phi, _ = model.kernel(u - 0.5j, params[rows])(self._times)
+            worst = log_phi.real.reshape(2, -1, len(rows), len(u)).max(axis=0)
+            low, high, far = np.broadcast_arrays(self._low, self._high, farthest[rows])
+            even, cost = choose_even(worst, low, high, far, self.log_tolerance)
+            band, row = np.nonzero((cost < n_nodes[:, rows]) & (n_nodes[:, rows] > 0))
+            codes[:, band, rows[row]] = -1
+            codes[WHOLE, band, rows[row]] = even.code()[band, row]
 
     def _alone(
         self, model: CharacteristicModel, params: Floats, rows: Ints, t: Ints, strikes: Ints

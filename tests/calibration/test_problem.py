@@ -18,9 +18,9 @@ class CountingPricer(ContourPricer):
 
     n_planned = 0
 
-    def plan(self, params):
+    def plan(self, params, rough=False):
         self.n_planned += len(params)
-        return super().plan(params)
+        return super().plan(params, rough)
 
 
 @pytest.fixture

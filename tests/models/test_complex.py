@@ -18,15 +18,25 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["expm1", "log1p", "sqrt"])
+@pytest.mark.parametrize("name", ["exp", "expm1", "log1p", "sqrt"])
 def test_against_mpmath(name):
-    z = np.array([z for z in POINTS if not (name == "expm1" and abs(z) > 100)])
+    z = np.array([z for z in POINTS if not (name in ("exp", "expm1") and abs(z) > 100)])
     found = getattr(_complex, name)(z)
     with mp.workdps(40):
         exact = [mp.mpc(complex(value)) for value in z]
-        function = {"expm1": mp.expm1, "log1p": lambda v: mp.log(1 + v), "sqrt": mp.sqrt}[name]
+        functions = {"exp": mp.exp, "expm1": mp.expm1, "sqrt": mp.sqrt}
+        function = functions.get(name, lambda v: mp.log(1 + v))
         expected = np.array([complex(function(value)) for value in exact])
     np.testing.assert_allclose(found, expected, rtol=4e-15)
+
+
+def test_exponentials_turn_in_every_direction():
+    """Also where the tangent of half the angle is as large as it gets."""
+    angles = np.concatenate([np.pi * np.arange(-9, 10), np.linspace(-40, 40, 1001), [1e6, 3e9]])
+    z = np.array([-3.0, 0.0, 2.0])[:, None] + 1j * angles
+    np.testing.assert_allclose(_complex.exp(z), np.exp(z), rtol=1e-14)
+    difference = np.abs(_complex.expm1(z) - (np.exp(z) - 1))
+    assert np.all(difference <= 4e-15 * (1 + np.exp(z.real)))
 
 
 def test_square_root_of_zero():
