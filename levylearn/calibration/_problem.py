@@ -22,8 +22,8 @@ LOSSES = ("price", "relative_price", "relative_to_model", "vega_price", "implied
 
 # How far a point may be from where its prices were planned, in widths of the coordinates: on the
 # way not more than so far, and near the end not more than some of the steps that are left.
-_REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.003
-# Where no derivatives are wanted, only a step is judged.
+_REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.02
+# Where no derivatives are wanted, only a step is judged; and where prices may be rough.
 _FAR_REACH = 0.5
 # On the way, where that is farther than this, so much of a price may be lost.
 _ON_THE_WAY, _LOST_ON_THE_WAY = 0.05, 1e-9
@@ -190,7 +190,8 @@ class Residuals:
             return np.full(len(z), _FAR_REACH)
         step = self._distance(z, self._last[points])
         self._last[points] = z
-        return np.minimum(np.maximum(_STEPS * step, _CLOSE), _REACH)
+        farthest = _FAR_REACH if self._rough else _REACH
+        return np.minimum(np.maximum(_STEPS * step, _CLOSE), farthest)
 
     def _distance(self, z: Floats, other: Floats) -> Floats:
         return np.max(np.abs(z - other) / self.problem.space.width, axis=1)

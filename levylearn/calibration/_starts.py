@@ -81,9 +81,10 @@ class Candidates:
     def _evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
         """Surfaces and slopes, to the few digits that candidates need."""
         pricer = self._pricer
-        if not hasattr(pricer, "plan"):
+        plan = pricer.plan(params, rough=True) if hasattr(pricer, "plan") else None
+        if plan is None:
             return pricer.evaluate(params, gradient)
-        return pricer.evaluate(params, gradient, pricer.plan(params, rough=True), ROUGH)
+        return pricer.evaluate(params, gradient, plan=plan, negligible=ROUGH)
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.
