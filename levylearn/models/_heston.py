@@ -211,6 +211,8 @@ def _log_curvature(x: Array, log: Array, inverse: Array) -> Array:
     """Return [1 / (1 - x) + log(1 - x) / x] / x, given both; by its series near zero."""
     xp = array_namespace(x)
     near = xp.abs(x) < 3e-3
-    series = 1 / 2 + x * (2 / 3 + x * (3 / 4 + x * (4 / 5 + x * (5 / 6))))
     safe = xp.where(near, 0.5 + 0j, x)
-    return xp.where(near, series, (inverse + log / safe) / safe)
+    curvature = (inverse + log / safe) / safe
+    x = x[near]
+    curvature[near] = 1 / 2 + x * (2 / 3 + x * (3 / 4 + x * (4 / 5 + x * (5 / 6))))
+    return curvature
