@@ -263,8 +263,10 @@ class ContourIntegrator:
         """
         key = (run.band, run.line.angle, run.line.step)
         table = self._tables.get(key)
-        if table is None or table.shape[1] < 2 * run.n_nodes:
-            table = _table(self.layout.k[self.layout.bands[run.band]], run)
+        known = 0 if table is None else table.shape[1] // 2
+        if table is None or known < run.n_nodes:
+            rest = _table(self.layout.k[self.layout.bands[run.band]], run, known)
+            table = rest if table is None else np.concatenate([table, rest], axis=1)
             # Listed first: another thread may add one.
             if sum(kept.size for kept in list(self._tables.values())) > _MOST_KEPT:
                 self._tables = {}
@@ -275,8 +277,9 @@ class ContourIntegrator:
         return {**self.__dict__, "_tables": {}, "_last": None}
 
 
-def _table(k: Floats, run: Run) -> Floats:
-    u, weight = (part[: run.n_nodes] for part in nodes(*run.line[:2]))
+def _table(k: Floats, run: Run, first: int) -> Floats:
+    """Weights of the nodes of a line, from the first that is asked for."""
+    u, weight = (part[first : run.n_nodes] for part in nodes(*run.line[:2]))
     exponent = (1j * u - 0.5)[:, None] * k[:, None, :] + np.log(weight)[:, None]
     terms = exp(_clipped(exponent))
     pairs = np.empty((*terms.shape[:2], 2, terms.shape[2]))
