@@ -136,9 +136,10 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
     def _local(
         self, problem: CalibrationProblem, z: Floats, problems: NDArray[np.intp], effort: Effort
     ) -> Minimum:
-        space = problem.space
+        space, known = problem.space, effort.known
+        compared_with = known.cost if effort.rough and known is not None else None
         return minimise(
-            problem.residuals(problems, effort.rough),
+            problem.residuals(problems, compared_with),
             z,
             space.low,
             space.high,
@@ -146,5 +147,5 @@ class LeastSquaresCalibrator(OptimisingCalibrator):
             problem.exact[problems],
             effort.max_evaluations,
             effort.tolerance,
-            effort.known,
+            known,
         )

@@ -377,7 +377,9 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Price the points of the box from which every surface takes its starts."""
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         n = self.n_candidates or _CANDIDATES * self._space.size
-        self._candidates = Candidates(self.pricer_, self._space, n, seed)
+        # Relative to a small price, or as a volatility, a rough one may be far off.
+        rough = self.loss == "price" and self.pricer_.output != "implied_vol"
+        self._candidates = Candidates(self.pricer_, self._space, n, seed, rough)
         priced = self._candidates.surfaces.shape[1]
         if priced != n_quotes:
             raise ValueError(f"X has {n_quotes} quotes, but the grid of the pricer has {priced}.")
@@ -442,8 +444,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self.max_evaluations,
             trusted=first is not None,
         )
-        # What another start led to was found with rough prices.
-        unfinished = (best.status > CalibrationStatus.CLOSE) | beaten
+        unfinished = best.status > CalibrationStatus.CLOSE
         if in_volatility:
             best, failed = self._in_volatility(X, best, rows)
             unfinished &= failed

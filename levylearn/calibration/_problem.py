@@ -27,6 +27,9 @@ _REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.02
 _FAR_REACH = 0.5
 # On the way, where that is farther than this, so much of a price may be lost.
 _ON_THE_WAY, _LOST_ON_THE_WAY = 0.05, 1e-9
+# Rough prices are about so wrong, as a part of the forward. That is harmless where it costs less
+# than this part of a cost that others are compared with.
+_ROUGH, _HARMLESS = 1e-8, 1e-8
 
 
 class CalibrationProblem:
@@ -78,11 +81,18 @@ class CalibrationProblem:
         size = np.where(self.quoted, surfaces, 0.0)
         level = (size**2).sum(axis=1) / np.maximum(self.quoted.sum(axis=1), 1)
         self.exact = _NOISE**2 * level * (noise**2).sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            self.rough = ((_ROUGH * _price_unit(pricer) * noise) ** 2).sum(axis=1)
         self.target = np.where(self.quoted, target, 0.0)
 
-    def residuals(self, problems: Ints, rough: bool = False) -> Residuals:
-        """Residuals along searches, for the surfaces named."""
-        return Residuals(self, problems, rough)
+    def residuals(self, problems: Ints, compared_with: Floats | None = None) -> Residuals:
+        """Residuals along searches, for the surfaces named.
+
+        If costs are only to be compared with others, prices are rough where that cannot matter.
+        """
+        if compared_with is None:
+            return Residuals(self, problems, np.zeros(len(problems), dtype=bool))
+        return Residuals(self, problems, self.rough[problems] < _HARMLESS * compared_with)
 
     def screen(self, surfaces: Floats) -> Floats:
         """Sums of squared residuals (n, k) of all surfaces against k candidates.
@@ -119,11 +129,13 @@ class Residuals:
         What is minimised.
     problems : ndarray of int of shape (n,)
         Which surface each point is searched for.
-    rough : bool, default=False
-        Whether residuals are only to be compared: prices to about 1e-8 of the forward will do.
+    rough : ndarray of bool of shape (n,)
+        At which points lines for prices to 1e-8 of the forward will do.
     """
 
-    def __init__(self, problem: CalibrationProblem, problems: Ints, rough: bool = False) -> None:
+    def __init__(
+        self, problem: CalibrationProblem, problems: Ints, rough: NDArray[np.bool_]
+    ) -> None:
         self.problem, self.problems = problem, problems
         self._rough = rough
         self._last = np.full((len(problems), problem.space.size), np.nan)
@@ -169,19 +181,21 @@ class Residuals:
         pricer = self.problem.pricer
         if not hasattr(pricer, "plan"):
             return pricer.evaluate(params, gradient=gradient)
-        reach = self._reach(z, points, gradient)
+        reach, rough = self._reach(z, points, gradient), self._rough[points]
         far = ~(self._distance(z, self._planned_at[points]) <= reach)
-        if far.any():
-            plan = pricer.plan(params[far], self._rough)
+        for rows, roughly in ((far & ~rough, False), (far & rough, True)):
+            if not rows.any():
+                continue
+            plan = pricer.plan(params[rows], roughly)
             if plan is None:
                 return pricer.evaluate(params, gradient=gradient)
             if self._plan is None:
                 self._plan = np.empty(len(self.problems), dtype=plan.dtype)
-            self._plan[points[far]] = plan
-            self._planned_at[points[far]] = z[far]
+            self._plan[points[rows]] = plan
+            self._planned_at[points[rows]] = z[rows]
         assert self._plan is not None
-        least = np.where(reach > _ON_THE_WAY, _LOST_ON_THE_WAY, NEGLIGIBLE)
-        negligible = ROUGH if self._rough else least
+        negligible = np.where(reach > _ON_THE_WAY, _LOST_ON_THE_WAY, NEGLIGIBLE)
+        negligible[rough] = ROUGH
         return pricer.evaluate(params, gradient, plan=self._plan[points], negligible=negligible)
 
     def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats:
@@ -190,7 +204,7 @@ class Residuals:
             return np.full(len(z), _FAR_REACH)
         step = self._distance(z, self._last[points])
         self._last[points] = z
-        farthest = _FAR_REACH if self._rough else _REACH
+        farthest = np.where(self._rough[points], _FAR_REACH, _REACH)
         return np.minimum(np.maximum(_STEPS * step, _CLOSE), farthest)
 
     def _distance(self, z: Floats, other: Floats) -> Floats:
@@ -214,6 +228,15 @@ def volatilities(pricer: BasePricer, surfaces: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         prices = np.where(prices - intrinsic > ROUNDING, prices, np.nan)
     return implied_volatility(prices, 1.0, ratio, grid.maturity, 1.0, grid.option_type)
+
+
+def _price_unit(pricer: BasePricer) -> Floats | float:
+    """What a forward price of one is in the pricer's output; without end where that is no price."""
+    if pricer.output == "implied_vol" or not hasattr(pricer, "grid"):
+        return np.inf
+    if pricer.output == "forward_price":
+        return 1.0
+    return np.asarray(pricer.grid.discount * pricer.grid.forward)
 
 
 def vegas(pricer: BasePricer, volatility: Floats) -> Floats:

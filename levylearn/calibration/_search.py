@@ -27,7 +27,7 @@ class Effort(NamedTuple):
 
     A search may end in the valley of the minimum that is known for its surface, and say so by
     the status ``IN_KNOWN_VALLEY``; only one that ends above that minimum does. What is only to be
-    compared with other minima may be searched for with rough prices.
+    compared with it may be searched for with rough prices, where these make no difference.
     """
 
     max_evaluations: int
@@ -97,7 +97,9 @@ def best_of_starts(
     search = _Search(local, best, close, max_evaluations)
     rows = rows[search.unsettled(rows)]
     if rows.size:
+        first = best.take(rows)
         _search_others(search, starts, spares, width, rows, trusted)
+        search.confirm(first, rows)
     return Best(best, n_first, best.cost < (1 - _SAME) * first_cost)
 
 
@@ -160,8 +162,7 @@ class _Search:
         return ~(self.best.cost[rows] <= self.close[rows])
 
     def race(self, starts: Floats, rows: Ints) -> None:
-        """Search from several starts each, as long as they may win, and go on from the winner."""
-        beaten = self.best.cost[rows]
+        """Search from several starts each, as long as they may win."""
         z, left = starts.reshape(-1, starts.shape[2]), np.repeat(rows, starts.shape[1])
         before = np.full(len(left), np.inf)
         for _ in range(0, self.max_evaluations, _ROUND.max_evaluations):
@@ -174,8 +175,18 @@ class _Search:
             z, before, left = found.z[going], cost[going], left[going]
             if not left.size:
                 break
-        rows = rows[(self.best.cost[rows] < beaten) & self.unsettled(rows)]
-        self.each(self.best.z[rows], rows, Effort(self.max_evaluations, _COMPARED, rough=True))
+
+    def confirm(self, first: Minimum, rows: Ints) -> None:
+        """Search on, without rough prices, from what others led to: it need not be lower."""
+        beaten = self.best.cost[rows] < (1 - _SAME) * first.cost
+        first, rows = first.take(beaten), rows[beaten]
+        if not rows.size:
+            return
+        found = self.local(self.best.z[rows], rows, Effort(self.max_evaluations, _COMPARED))
+        spent = self.best.n_evaluations[rows] + found.n_evaluations
+        higher = ~(found.cost < first.cost)
+        found.put(higher, first.take(higher))
+        self.best.put(rows, found._replace(n_evaluations=spent))
 
 
 def _unfelt(minima: Minimum, width: Floats) -> NDArray[np.bool_]:

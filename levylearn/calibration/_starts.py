@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import ROUGH, BasePricer
+from levylearn.base import NEGLIGIBLE, ROUGH, BasePricer
 from levylearn.calibration._problem import CalibrationProblem
 from levylearn.calibration._space import ParameterSpace
 
@@ -34,6 +34,8 @@ class Candidates:
         Points in the market range, and again in the box.
     seed : int
         Of the Sobol sequence.
+    rough : bool, default=False
+        Whether prices to about 1e-8 of the forward will do.
 
     Raises
     ------
@@ -41,12 +43,14 @@ class Candidates:
         If no point of the box can be priced.
     """
 
-    def __init__(self, pricer: BasePricer, space: ParameterSpace, n: int, seed: int) -> None:
+    def __init__(
+        self, pricer: BasePricer, space: ParameterSpace, n: int, seed: int, rough: bool = False
+    ) -> None:
         z = space.sample(n, seed)
         params = space.parameters(z)
         inside = pricer.admissible(params)
         z, params = z[inside], params[inside]
-        self.space, self._pricer = space, pricer
+        self.space, self._pricer, self._rough = space, pricer, rough
         surfaces, _ = self._evaluate(params)
         # Numbers whose squares overflow are no prices.
         with np.errstate(over="ignore"):
@@ -79,12 +83,13 @@ class Candidates:
         return jacobians
 
     def _evaluate(self, params: Floats, gradient: bool = False) -> tuple[Floats, Floats | None]:
-        """Surfaces and slopes, to the few digits that candidates need."""
-        pricer = self._pricer
-        plan = pricer.plan(params, rough=True) if hasattr(pricer, "plan") else None
+        """Surfaces and slopes; of these, no more digits are needed than a plan for prices gives."""
+        pricer, rough = self._pricer, self._rough
+        plan = pricer.plan(params, rough) if hasattr(pricer, "plan") else None
         if plan is None:
             return pricer.evaluate(params, gradient)
-        return pricer.evaluate(params, gradient, plan=plan, negligible=ROUGH)
+        negligible = ROUGH if rough else NEGLIGIBLE
+        return pricer.evaluate(params, gradient, plan=plan, negligible=negligible)
 
     def starts(self, problem: CalibrationProblem, rows: Ints, n_starts: int) -> Floats:
         """Starting points (n, n_starts, q) for the surfaces named.

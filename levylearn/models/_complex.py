@@ -35,7 +35,7 @@ def expm1(z: Array) -> Array:
 
 
 def exp(z: Array) -> Array:
-    """Return ``exp(z)``."""
+    """Return ``exp(z)``, of numbers whose imaginary parts are finite."""
     xp = array_namespace(z)
     size = xp.exp(xp.real(z))
     return _turned(size, size, xp.imag(z))

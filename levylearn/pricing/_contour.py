@@ -129,7 +129,7 @@ class ContourPricer(BasePricer):
         """
         planner = self._rough_planner if rough else self._planner
         parts = self._in_chunks(lambda rows: planner(self.model_, params[rows]), len(params), 1)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate([np.empty(0, planner.dtype), *parts])
 
     def common_plan(self, params: Floats) -> Plan:
         """Choose lines that serve for as many of some parameter sets as possible.

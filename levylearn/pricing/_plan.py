@@ -3,7 +3,7 @@ r"""Which lines to integrate along, for every parameter set.
 Each set gets one line for all its strikes or, where that needs fewer nodes, one for those on
 either side of the point where the integrand stands still: bending a line towards the side
 where :math:`e^{iuk}\varphi` decays kills its oscillation. Strikes too near to that point get
-a line of their own.
+a line of their own. Where no bent line will do, one of evenly spaced nodes on the real axis may.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ _BENT = np.delete(np.arange(len(FAN)), AXIS)
 # Numbers of probes of bent lines, and how many more they get than the real axis needs.
 _CUTS = np.array([14, 17, 20, 24, len(PROBES)])
 _BEYOND = 4
-# From so many nodes on a line of evenly spaced ones may need fewer.
+# From what number of nodes on even lines are looked at, whose planning has its price, and for how
+# many sets at once. Lines that are not fully accurate count as dearer than any.
 _DEAR, _DEAR_AT_ONCE = 600, 16
 # How much farther to look on the real axis than to where it is negligible at a probe.
 _BEYOND_END = 1.6
@@ -75,7 +76,7 @@ class Planner:
         self.layout = layout
         self.log_tolerance = log_tolerance
         n_bands = len(layout.bands)
-        self._dtype = np.dtype(
+        self.dtype = np.dtype(
             [
                 ("split", np.float64, layout.maturities.shape),
                 ("line", np.int32, (3, n_bands)),
@@ -105,14 +106,14 @@ class Planner:
         whole = cost[WHOLE] <= cost[RIGHT] + cost[LEFT]
         taken = (cost > 0) & (whole == (np.arange(3) == WHOLE)[:, None, None])
 
-        plan = np.empty(len(params), dtype=self._dtype)
+        plan = np.empty(len(params), dtype=self.dtype)
         plan["split"] = split.T
         codes = np.where(taken, chosen.code(), -1)
-        n_nodes = np.where(taken, cost, 0.0).sum(axis=0)
+        cost = np.where(taken, cost, 0.0).sum(axis=0)
         end = _REAL_AXIS.real[np.minimum(reach, len(PROBES) - 1)]
-        dear = np.flatnonzero((n_nodes > _DEAR).any(axis=0) & (end < FARTHEST))
+        dear = np.flatnonzero((cost > _DEAR).any(axis=0) & (end < FARTHEST))
         if dear.size:
-            self._relieve(model, params, dear, codes, n_nodes, _BEYOND_END * end)
+            self._relieve(model, params, dear, codes, cost, _BEYOND_END * end)
         plan["line"] = codes.transpose(2, 0, 1)
         plan["near"] = -1
         if near.any():
@@ -220,20 +221,20 @@ class Planner:
         params: Floats,
         dear: Ints,
         codes: Ints,
-        n_nodes: Floats,
+        cost: Floats,
         farthest: Floats,
     ) -> None:
-        """Put even lines in place of the lines (3, n_bands, n) of dear sets where they are shorter.
+        """Put even lines in place of the lines (3, n_bands, n) of dear sets where they cost less.
 
-        It takes the numbers of nodes (n_bands, n) there are, and how far to look on the real axis.
+        It takes what lines cost (n_bands, n), and how far to look on the real axis.
         """
         for rows in np.array_split(dear, 1 + len(dear) // _DEAR_AT_ONCE):
             u = even_probes(farthest[rows])
             log_phi, _ = model.kernel(u - 0.5j, params[rows])(self._times)
             worst = log_phi.real.reshape(2, -1, len(rows), len(u)).max(axis=0)
             low, high, far = np.broadcast_arrays(self._low, self._high, farthest[rows])
-            even, cost = choose_even(worst, low, high, far, self.log_tolerance)
-            band, row = np.nonzero((cost < n_nodes[:, rows]) & (n_nodes[:, rows] > 0))
+            even, own_cost = choose_even(worst, low, high, far, self.log_tolerance)
+            band, row = np.nonzero((own_cost < cost[:, rows]) & (cost[:, rows] > 0))
             codes[:, band, rows[row]] = -1
             codes[WHOLE, band, rows[row]] = even.code()[band, row]
 

@@ -12,6 +12,7 @@ from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
 from levylearn.models import get_model
 from levylearn.pricing import ContourPricer
+from levylearn.testing._common import sample_parameters
 
 GRID = OptionGrid([80, 90, 95, 100, 105, 110, 120], [0.25, 0.5, 1.0], rate=0.03, dividend=0.01)
 TRUTH = {
@@ -91,6 +92,17 @@ class RoundedPricer(ContourPricer):
         if gradient:
             slopes[:, :, -1] = 0.0
         return surfaces, slopes
+
+
+def test_volatilities_that_rough_prices_have():
+    """Far out of the money a rough price may have a volatility although the model's has none."""
+    grid = OptionGrid([80, 90, 97, 100, 104, 110, 120], [0.08, 0.25, 1.0], rate=0.02, dividend=0.01)
+    model = get_model("heston")
+    params = sample_parameters(model.parameters, model.admissible, 63, random_state=4)[-1:]
+    pricer = ContourPricer(model, grid, "implied_vol")
+    X = pricer.fit_transform(params)
+    result = LeastSquaresCalibrator(pricer).fit(X).calibrate(X)
+    assert result.rmse[0] < 5e-3
 
 
 def test_volatilities_that_the_model_lacks():

@@ -144,6 +144,21 @@ def test_starts_that_agree_end_the_search():
     assert_array_equal(np.unique(searched[1]), STARTS)
 
 
+def test_what_rough_prices_promise_is_confirmed():
+    class Rough(Landscape):
+        def __call__(self, z, problems, effort):
+            found = super().__call__(z, problems, effort)
+            cheap = 0.5 * effort.rough * (z[:, 0] == 3)
+            return found._replace(cost=found.cost * (1 - cheap))
+
+    landscape = Rough([surface(2.0, s3=3.0), surface(2.0, s3=1.2), surface(2.0, s3=np.nan)])
+    best = landscape.best()
+    assert_array_equal(best.minimum.z[:, 0], [0, 3, 0])
+    assert_array_equal(best.minimum.cost, [2.0, 1.2, 2.0])
+    assert_array_equal(best.beaten, [False, True, False])
+    assert_array_equal(best.minimum.n_evaluations, landscape.spent)
+
+
 def starts_of(landscape, row):
     """All starts that one surface was searched from."""
     return np.unique(np.concatenate([s[p == row] for s, p, _ in landscape.calls]))
