@@ -40,7 +40,7 @@ PROBES = np.concatenate(
 
 # The probes that are half a unit apart; by which factor a logarithm may grow from one of these to
 # the next, and what may have cancelled before.
-_EVEN = slice(1, 23)
+_HALF_APART = slice(1, 23)
 _PLUNGE, _CANCELLED = 4.0, 200.0
 
 # Up to so many numbers, one call to NumPy is faster than a loop that saves memory.
@@ -163,7 +163,7 @@ def _plunges(log_size: Floats) -> Any:
     Over half a unit of y the square of u grows by a factor of e, and no logarithm faster than
     that, but for what cancels before. One that does is exponential in u.
     """
-    before, after = log_size[..., _EVEN][..., :-1], log_size[..., _EVEN][..., 1:]
+    before, after = log_size[..., _HALF_APART][..., :-1], log_size[..., _HALF_APART][..., 1:]
     plunges = after < _PLUNGE * before - _CANCELLED
     plunges &= after > -np.inf
     return np.any(plunges, axis=-1)
