@@ -38,8 +38,8 @@ class ContourPricer(BasePricer):
     converges exponentially. Angle, step and number of nodes are chosen for every parameter
     set, band of maturities and side of the strikes from the size of the integrand on a fan
     of lines. Where no line may be bent, as for jumps of nearly one size, nodes lie on the real
-    axis, evenly far out. Prices of every built-in model are right to 1e-12 of the forward over the market
-    ranges, mostly to 1e-14; :meth:`error_estimate` tells where they are not.
+    axis, evenly far out. Prices of every built-in model are right to 1e-12 of the forward
+    over the market ranges, mostly to 1e-14; :meth:`error_estimate` tells where they are not.
 
     Parameters
     ----------
