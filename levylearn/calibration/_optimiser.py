@@ -378,7 +378,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         n = self.n_candidates or _CANDIDATES * self._space.size
         # Relative to a small price, or as a volatility, a rough one may be far off.
-        rough = self.loss == "price" and self.pricer_.output != "implied_vol"
+        in_price = getattr(self.pricer_, "output", None) in ("price", "forward_price")
+        rough = self.loss == "price" and in_price
         self._candidates = Candidates(self.pricer_, self._space, n, seed, rough)
         priced = self._candidates.surfaces.shape[1]
         if priced != n_quotes:

@@ -232,10 +232,11 @@ def volatilities(pricer: BasePricer, surfaces: Floats) -> Floats:
 
 def _price_unit(pricer: BasePricer) -> Floats | float:
     """What a forward price of one is in the pricer's output; without end where that is no price."""
-    if pricer.output == "implied_vol" or not hasattr(pricer, "grid"):
-        return np.inf
-    if pricer.output == "forward_price":
+    output = getattr(pricer, "output", None)
+    if output == "forward_price":
         return 1.0
+    if output != "price" or not hasattr(pricer, "grid"):
+        return np.inf
     return np.asarray(pricer.grid.discount * pricer.grid.forward)
 
 
