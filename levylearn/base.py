@@ -32,8 +32,8 @@ N_BY_MARKET = 3
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
 # What a plan of other parameter sets may cost, as a part of the forward.
 NEGLIGIBLE = 1e-12
-# The same where prices are only to be compared roughly.
-ROUGH = 1e-7
+# The same where prices are only to be compared roughly; and the error that is aimed at there.
+ROUGH, ROUGH_ERROR = 1e-7, 1e-8
 
 
 class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import NEGLIGIBLE, ROUGH, ROUNDING, BasePricer
+from levylearn.base import NEGLIGIBLE, ROUGH, ROUGH_ERROR, ROUNDING, BasePricer
 from levylearn.calibration._space import ParameterSpace
 from levylearn.market import black_vega, implied_volatility
 
@@ -27,9 +27,9 @@ _REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.02
 _FAR_REACH = 0.5
 # On the way, where that is farther than this, so much of a price may be lost.
 _ON_THE_WAY, _LOST_ON_THE_WAY = 0.05, 1e-9
-# Rough prices are about so wrong, as a part of the forward. That is harmless where it costs less
-# than this part of a cost that others are compared with.
-_ROUGH, _HARMLESS = 1e-8, 1e-8
+# Rough prices are harmless where their error costs less than this part of a cost that others are
+# compared with.
+_HARMLESS = 1e-8
 
 
 class CalibrationProblem:
@@ -82,7 +82,7 @@ class CalibrationProblem:
         level = (size**2).sum(axis=1) / np.maximum(self.quoted.sum(axis=1), 1)
         self.exact = _NOISE**2 * level * (noise**2).sum(axis=1)
         with np.errstate(invalid="ignore"):
-            self.rough = ((_ROUGH * _price_unit(pricer) * noise) ** 2).sum(axis=1)
+            self.rough = ((ROUGH_ERROR * _price_unit(pricer) * noise) ** 2).sum(axis=1)
         self.target = np.where(self.quoted, target, 0.0)
 
     def residuals(self, problems: Ints, compared_with: Floats | None = None) -> Residuals:
@@ -222,8 +222,7 @@ def volatilities(pricer: BasePricer, surfaces: Floats) -> Floats:
         return surfaces
     grid = pricer.grid
     ratio = grid.strike / grid.forward
-    unit = 1.0 if pricer.output == "forward_price" else grid.discount * grid.forward
-    prices = surfaces / unit
+    prices = surfaces / _price_unit(pricer)
     intrinsic = np.maximum(np.where(grid.is_call, 1 - ratio, ratio - 1), 0.0)
     with np.errstate(invalid="ignore"):
         prices = np.where(prices - intrinsic > ROUNDING, prices, np.nan)
@@ -244,7 +243,7 @@ def vegas(pricer: BasePricer, volatility: Floats) -> Floats:
     """Derivative of the pricer's output with respect to implied volatility."""
     grid = pricer.grid
     vega = black_vega(1.0, grid.strike / grid.forward, grid.maturity, volatility)
-    return vega if pricer.output == "forward_price" else vega * (grid.discount * grid.forward)
+    return vega * _price_unit(pricer)
 
 
 def _loss_units(

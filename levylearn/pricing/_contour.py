@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from levylearn.base import NEGLIGIBLE, BasePricer
+from levylearn.base import NEGLIGIBLE, ROUGH_ERROR, BasePricer
 from levylearn.market import OptionGrid
 from levylearn.models import CharacteristicModel
 from levylearn.pricing._greeks import LOG_GREEK, WithMarket
@@ -18,9 +18,6 @@ from levylearn.pricing._plan import Plan, Planner
 __all__ = ["ContourPricer"]
 
 Floats = NDArray[np.float64]
-
-# Aimed at by rough plans: the error of a price, as a fraction of the forward.
-_LOG_ROUGH = float(np.log(1e-8))
 
 
 class ContourPricer(BasePricer):
@@ -109,7 +106,7 @@ class ContourPricer(BasePricer):
     def _prepare(self) -> None:
         layout = Layout(self.grid)
         self._planner = Planner(layout, LOG_TOLERANCE)
-        self._rough_planner = Planner(layout, _LOG_ROUGH)
+        self._rough_planner = Planner(layout, float(np.log(ROUGH_ERROR)))
         self._planner_of_slopes = Planner(layout, LOG_TOLERANCE + LOG_GREEK)
         self._integrator = ContourIntegrator(layout)
 

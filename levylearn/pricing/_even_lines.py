@@ -25,6 +25,7 @@ from levylearn.pricing._lines import (
     Line,
     even_line,
     last_true,
+    step_index,
 )
 
 # Half of the widths of strips around the axis, in y, and how high they are far out, in u.
@@ -98,8 +99,7 @@ def choose_even(
     strips = np.maximum(edges + rises[..., 1:], axis.max(axis=-1)[..., None, None])
     reach = 1 / np.maximum(np.maximum.accumulate(strips, axis=-1) - log_tolerance, 1)
     widest = (2 * np.pi * _WIDTHS * reach).max(axis=-1).min(axis=-1)
-    step = np.ceil(6 * np.log2(STEPS[0] / np.maximum(widest, STEPS[-1]))).astype(np.intp)
-    line = Line(np.full(step.shape, EVEN), np.maximum(step, 0), length)
+    line = Line(np.full(length.shape, EVEN), step_index(widest), length)
     n_nodes = line.n_nodes
     fine = (after < n_on_axis) & (widest >= STEPS[-1]) & (n_nodes < MOST_NODES)
     return line, np.where(fine, n_nodes, np.inf)

@@ -186,9 +186,14 @@ def choose(profile: Profile, log_tolerance: float) -> tuple[Line, Floats]:
     angle = cost.argmin(axis=-1)
     best = (np.arange(angle.size) * len(ANGLES) + angle.ravel()).reshape(angle.shape)
     step, length, cost = (values.ravel()[best] for values in (step, length, cost))
-    index = np.ceil(6 * np.log2(STEPS[0] / np.maximum(step, STEPS[-1]))).astype(np.intp)
-    index = np.maximum(index, 0)
-    return Line(angle, index, np.searchsorted(PROBES, length)), np.where(length > 0, cost, 0.0)
+    chosen = Line(angle, step_index(step), np.searchsorted(PROBES, length))
+    return chosen, np.where(length > 0, cost, 0.0)
+
+
+def step_index(widest: Floats) -> Ints:
+    """Index into STEPS of the first that is not wider; of the last if all are."""
+    index = np.ceil(6 * np.log2(STEPS[0] / np.maximum(widest, STEPS[-1]))).astype(np.intp)
+    return np.maximum(index, 0)
 
 
 def _widest(gaps: NDArray[Any], reach: NDArray[Any]) -> NDArray[Any]:
