@@ -338,7 +338,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
             )
 
     def _chunks(self, n_samples: int, layers: int = 1) -> list[slice]:
-        size = int(np.clip(_CHUNK_NUMBERS // (self.grid.n_quotes * layers), 1, _MAX_CHUNK))
+        size = min(max(_CHUNK_NUMBERS // (self.grid.n_quotes * layers), 1), _MAX_CHUNK)
         return [slice(start, start + size) for start in range(0, n_samples, size)]
 
     def evaluate(

@@ -50,13 +50,17 @@ _BLIND, _PART = 1e-12, 1e-6
 
 
 class _Fits(NamedTuple):
-    """The minimum found for each surface, how, how many quotes count, and the cost of rounding."""
+    """The minimum found for each surface, how, how many quotes count, and the cost of rounding.
+
+    Also what the model makes of it, if that was asked for.
+    """
 
     minimum: Minimum
     n_first: NDArray[np.intp]
     beaten: NDArray[np.bool_]
     n_quotes: NDArray[np.intp]
     rounding: Floats
+    surfaces: Floats
 
 
 class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -224,14 +228,11 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a surface could not be calibrated.
         """
         X = self._surfaces(X)
-        fits = self._calibrate(X, initial)
+        fits = self._calibrate(X, initial, priced=True)
         minimum = fits.minimum
         params = self._parameters(minimum)
         _warn(minimum.status)
         found = np.isfinite(params).all(axis=1)
-        surfaces = np.full(X.shape, np.nan)
-        if found.any():
-            surfaces[found] = self.pricer_.evaluate(params[found])[0]
         at_bound = self._at_bound(minimum)
         variance, _ = self._noise(fits, at_bound)
         covariance, _ = self._spread(minimum, at_bound, variance)
@@ -240,7 +241,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             parameters=params,
             covariance=covariance,
             standard_error=np.sqrt(np.einsum("npp->np", covariance)),
-            rmse=_root_mean_square(surfaces - X),
+            rmse=_root_mean_square(fits.surfaces - X),
             loss=np.where(found, minimum.cost, np.nan),
             at_bound=at_bound,
             status=np.array(status, dtype=object),
@@ -249,7 +250,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             n_evaluations=minimum.n_evaluations,
             n_refinements=fits.n_first,
             fallback=fits.beaten,
-            surfaces=surfaces,
+            surfaces=fits.surfaces,
         )
 
     def predict_interval(
@@ -385,12 +386,17 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if priced != n_quotes:
             raise ValueError(f"X has {n_quotes} quotes, but the grid of the pricer has {priced}.")
 
-    def _calibrate(self, X: Floats, initial: ArrayLike | None) -> _Fits:
+    def _calibrate(self, X: Floats, initial: ArrayLike | None, priced: bool = False) -> _Fits:
         first = None if initial is None else self._first_starts(initial, len(X))
         if len(X) > _ROWS_AT_ONCE:  # found once for all processes
             self._candidates.differentiate(np.arange(len(self._candidates.z)))
         parts = self._by_chunks(
-            lambda rows: (self._calibrate_rows, X[rows], None if first is None else first[rows]),
+            lambda rows: (
+                self._calibrate_rows,
+                X[rows],
+                None if first is None else first[rows],
+                priced,
+            ),
             len(X),
             _ROWS_AT_ONCE,
             "calibrating",
@@ -419,7 +425,7 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             raise ValueError(f"initial must be of shape {shape}; got {params.shape}.")
         return self._space.coordinates(params.reshape(shape))
 
-    def _calibrate_rows(self, X: Floats, first: Floats | None) -> _Fits:
+    def _calibrate_rows(self, X: Floats, first: Floats | None, priced: bool) -> _Fits:
         # Errors of price over vega are defined wherever the search may wander, those of
         # volatility are not: these are minimised from the optimum of the former. So are errors
         # over the model's prices from the optimum of those over the quotes.
@@ -447,37 +453,42 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         )
         unfinished = best.status > CalibrationStatus.CLOSE
         if in_volatility:
-            best, failed = self._in_volatility(X, best, rows)
+            best, failed = self._in_volatility(problem, best, rows)
             unfinished &= failed
         if unfinished.any():
             found = self._polished(problem, best.take(unfinished), rows[unfinished])
             best.put(unfinished, found)
         if self.loss in _FIRST:
-            best = self._reweighted(X, best, rows)
-        return _scattered(Best(best, n_first, beaten), rows, n_quotes, problem.exact)
+            best = self._reweighted(problem, best, rows)
+        surfaces = np.full_like(problem.target, np.nan)
+        known = best.status < CalibrationStatus.NO_QUOTES
+        if priced and known.any():
+            surfaces[rows[known]] = problem.surfaces(best.z[known], rows[known])
+        return _scattered(Best(best, n_first, beaten), rows, n_quotes, problem.exact, surfaces)
 
     def _in_volatility(
-        self, X: Floats, best: Minimum, rows: NDArray[np.intp]
+        self, problem: CalibrationProblem, best: Minimum, rows: NDArray[np.intp]
     ) -> tuple[Minimum, NDArray[np.bool_]]:
         """Minimise errors of volatility from minima of those of price over vega.
 
         Where the model has no volatility at some quote the latter stay, and it is told.
         """
-        found = self._polished(self._problem(X, self.loss), best, rows)
+        found = self._polished(problem.with_loss(self.loss), best, rows)
         failed = found.status == CalibrationStatus.NO_START
         for part, before in zip(found[:-1], best[:-1], strict=True):
             part[failed] = before[failed]
         return found, failed
 
-    def _reweighted(self, X: Floats, best: Minimum, rows: NDArray[np.intp]) -> Minimum:
+    def _reweighted(
+        self, problem: CalibrationProblem, best: Minimum, rows: NDArray[np.intp]
+    ) -> Minimum:
         """Minimise errors over the prices of the minimum before, as long as that moves."""
         moving = np.arange(len(rows))
         for _ in range(_REWEIGHTINGS):
             before = best.take(moving)
-            size = np.full_like(X, np.nan)
-            size[rows[moving]] = self.pricer_.evaluate(self._space.parameters(before.z))[0]
-            problem = self._problem(X, _FIRST[self.loss], size)
-            found = self._polished(problem, before, rows[moving])
+            size = np.full_like(problem.target, np.nan)
+            size[rows[moving]] = problem.surfaces(before.z, rows[moving])
+            found = self._polished(problem.with_loss(_FIRST[self.loss], size), before, rows[moving])
             best.put(moving, found)
             moving = moving[(found.z != before.z).any(axis=1)]
             if not moving.size:
@@ -655,7 +666,11 @@ def _per_quote(name: str, values: Any, n_quotes: int, positive: bool) -> Floats 
 
 
 def _scattered(
-    best: Best, rows: NDArray[np.intp], n_quotes: NDArray[np.intp], rounding: Floats
+    best: Best,
+    rows: NDArray[np.intp],
+    n_quotes: NDArray[np.intp],
+    rounding: Floats,
+    surfaces: Floats,
 ) -> _Fits:
     """Fits of all surfaces, from those of the surfaces that could be searched for."""
     n, minimum = len(n_quotes), best.minimum
@@ -670,7 +685,7 @@ def _scattered(
     parts = (*minimum, best.n_first, best.beaten)
     for whole, part in zip((*full, n_first, beaten), parts, strict=True):
         whole[rows] = part
-    return _Fits(full, n_first, beaten, n_quotes, rounding)
+    return _Fits(full, n_first, beaten, n_quotes, rounding, surfaces)
 
 
 def _root_mean_square(errors: Floats) -> Floats:

@@ -52,6 +52,9 @@ class CalibrationProblem:
         measured in it, and are zero inside it.
     size : ndarray of shape (n, m) or None
         What relative prices are relative to, if not to the quotes.
+    plans : Plans or None
+        Of points close to which the surfaces may be searched for; those of this problem's
+        searches are put there.
     """
 
     def __init__(
@@ -63,9 +66,12 @@ class CalibrationProblem:
         weights: Floats | None = None,
         half_spread: Floats | None = None,
         size: Floats | None = None,
+        plans: Plans | None = None,
     ) -> None:
         self.pricer = pricer
         self.space = space
+        self._posed = surfaces, weights, half_spread
+        self.plans = Plans(len(surfaces), space.size) if plans is None else plans
         self.in_volatility = differs_in_volatility(pricer, loss)
         with np.errstate(divide="ignore", invalid="ignore"):
             slope, target = _loss_units(pricer, surfaces, loss, size)
@@ -94,6 +100,17 @@ class CalibrationProblem:
             return Residuals(self, problems, np.zeros(len(problems), dtype=bool))
         return Residuals(self, problems, self.rough[problems] < _HARMLESS * compared_with)
 
+    def with_loss(self, loss: str, size: Floats | None = None) -> CalibrationProblem:
+        """Another loss of the same surfaces, whose searches go on where this one's ended."""
+        surfaces, weights, spread = self._posed
+        return CalibrationProblem(
+            self.pricer, self.space, surfaces, loss, weights, spread, size, self.plans
+        )
+
+    def surfaces(self, z: Floats, problems: Ints) -> Floats:
+        """Surfaces of the pricer at the ends of searches, for the surfaces named."""
+        return self.residuals(problems).surfaces(z, np.arange(len(z)))
+
     def screen(self, surfaces: Floats) -> Floats:
         """Sums of squared residuals (n, k) of all surfaces against k candidates.
 
@@ -113,9 +130,39 @@ class CalibrationProblem:
             with np.errstate(divide="ignore", invalid="ignore"):
                 slope = scale / vegas(self.pricer, values)
         r = np.where(quoted, scale * (values - self.target[rows]), 0.0)
-        outside = quoted & ~(np.abs(r) < self.dead_band)
-        r = np.where(outside, r - self.dead_band * np.sign(r), 0.0)
-        return r, np.where(outside, slope, 0.0)
+        if self.dead_band:
+            quoted = quoted & ~(np.abs(r) < self.dead_band)
+            r = np.where(quoted, r - self.dead_band * np.sign(r), 0.0)
+        return r, np.where(quoted, slope, 0.0)
+
+
+class Plans:
+    """What a pricer had to find out about points, to be used again close by.
+
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    size : int
+        Number of their coordinates.
+    """
+
+    def __init__(self, n: int, size: int) -> None:
+        self.z = np.full((n, size), np.nan)
+        self.plans: NDArray[Any] | None = None
+
+    def take(self, which: Ints) -> Plans:
+        """A copy for some of the points, one of them perhaps several times."""
+        taken = Plans(0, 0)
+        taken.z = self.z[which]
+        taken.plans = None if self.plans is None else self.plans[which]
+        return taken
+
+    def put(self, which: Ints, z: Floats, plans: NDArray[Any]) -> None:
+        """Remember the plans of the points that are at z now."""
+        if self.plans is None:
+            self.plans = np.zeros(len(self.z), dtype=plans.dtype)
+        self.plans[which], self.z[which] = plans, z
 
 
 class Residuals:
@@ -139,8 +186,7 @@ class Residuals:
         self.problem, self.problems = problem, problems
         self._rough = rough
         self._last = np.full((len(problems), problem.space.size), np.nan)
-        self._planned_at = self._last.copy()
-        self._plan: NDArray[Any] | None = None
+        self._plans = problem.plans.take(problems)
 
     def __call__(
         self, z: Floats, points: Ints, gradient: bool = True
@@ -163,11 +209,17 @@ class Residuals:
                 jacobian[inside] = found[1]
         return r, jacobian
 
+    def surfaces(self, z: Floats, points: Ints) -> Floats:
+        """Surfaces (n, m) at coordinates z where searches of the points named have ended."""
+        params = self.problem.space.parameters(z)
+        return self._evaluate(params, z, points, False, np.full(len(z), _CLOSE))[0]
+
     def _inside(
         self, params: Floats, z: Floats, points: Ints, gradient: bool
     ) -> tuple[Floats, Floats | None]:
         """Residuals and Jacobian where the model exists."""
-        values, slopes = self._evaluate(params, z, points, gradient)
+        reach = self._reach(z, points) if gradient else np.full(len(z), _FAR_REACH)
+        values, slopes = self._evaluate(params, z, points, gradient, reach)
         r, derivative = self.problem.distance(values, self.problems[points])
         if slopes is None:
             return r, None
@@ -176,39 +228,46 @@ class Residuals:
         return r, np.swapaxes(slopes * derivative[:, None, :], 1, 2)
 
     def _evaluate(
-        self, params: Floats, z: Floats, points: Ints, gradient: bool
+        self, params: Floats, z: Floats, points: Ints, gradient: bool, reach: Floats
     ) -> tuple[Floats, Floats | None]:
+        """Surfaces and their slopes, by plans made no farther away than is allowed."""
         pricer = self.problem.pricer
         if not hasattr(pricer, "plan"):
             return pricer.evaluate(params, gradient=gradient)
-        reach, rough = self._reach(z, points, gradient), self._rough[points]
-        far = ~(self._distance(z, self._planned_at[points]) <= reach)
-        for rows, roughly in ((far & ~rough, False), (far & rough, True)):
+        far = ~(self._distance(z, self._plans.z[points]) <= reach)
+        if far.any():
+            self._plan(params[far], z[far], points[far])
+        if self._plans.plans is None:
+            return pricer.evaluate(params, gradient=gradient)
+        negligible = np.where(reach > _ON_THE_WAY, _LOST_ON_THE_WAY, NEGLIGIBLE)
+        negligible[self._rough[points]] = ROUGH
+        plan = self._plans.plans[points]
+        return pricer.evaluate(params, gradient, plan=plan, negligible=negligible)
+
+    def _plan(self, params: Floats, z: Floats, points: Ints) -> None:
+        """Plan points anew; other searches may use those plans that are not rough."""
+        rough = self._rough[points]
+        for rows, roughly in ((~rough, False), (rough, True)):
             if not rows.any():
                 continue
-            plan = pricer.plan(params[rows], roughly)
+            plan = self.problem.pricer.plan(params[rows], roughly)
             if plan is None:
-                return pricer.evaluate(params, gradient=gradient)
-            if self._plan is None:
-                self._plan = np.empty(len(self.problems), dtype=plan.dtype)
-            self._plan[points[rows]] = plan
-            self._planned_at[points[rows]] = z[rows]
-        assert self._plan is not None
-        negligible = np.where(reach > _ON_THE_WAY, _LOST_ON_THE_WAY, NEGLIGIBLE)
-        negligible[rough] = ROUGH
-        return pricer.evaluate(params, gradient, plan=self._plan[points], negligible=negligible)
+                return
+            self._plans.put(points[rows], z[rows], plan)
+            if not roughly:
+                self.problem.plans.put(self.problems[points[rows]], z[rows], plan)
 
-    def _reach(self, z: Floats, points: Ints, gradient: bool) -> Floats:
+    def _reach(self, z: Floats, points: Ints) -> Floats:
         """How far from where they were planned prices at z may be."""
-        if not gradient:
-            return np.full(len(z), _FAR_REACH)
         step = self._distance(z, self._last[points])
         self._last[points] = z
         farthest = np.where(self._rough[points], _FAR_REACH, _REACH)
-        return np.minimum(np.maximum(_STEPS * step, _CLOSE), farthest)
+        # The first point of a search has no step: it may be one where another ended.
+        return np.minimum(np.fmax(_STEPS * step, _CLOSE), farthest)
 
     def _distance(self, z: Floats, other: Floats) -> Floats:
-        return np.max(np.abs(z - other) / self.problem.space.width, axis=1)
+        distance: Floats = (np.abs(z - other) / self.problem.space.width).max(axis=1)
+        return distance
 
 
 def differs_in_volatility(pricer: BasePricer, loss: str) -> bool:

@@ -90,7 +90,7 @@ class ParameterSpace:
 
     def parameters(self, z: Floats) -> Floats:
         """Parameter sets (n, p) at coordinates (n, q)."""
-        params = np.tile(self.template, (len(z), 1))
+        params = np.repeat(self.template[None], len(z), axis=0)
         params[:, self.free] = np.where(self.logarithmic, np.exp(z * self.logarithmic), z)
         return params
 
