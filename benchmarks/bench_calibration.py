@@ -215,9 +215,9 @@ def alone(model: str, way: str) -> Line:
     """Calibrate surfaces one after the other."""
     surfaces = clean_surfaces(model, N_ALONE)
     calibrate, prepare = WAYS[model][way]()
-    given, found = [prepare(surface) for surface in surfaces], []
-    calibrate(given[0])
-    taken = seconds(lambda: found.extend(calibrate(one) for one in given), rounds=1)
+    given = [prepare(surface) for surface in surfaces]
+    found = [calibrate(one) for one in given]
+    taken = seconds(lambda: [calibrate(one) for one in given])
     rmse = misses(model, np.array(found), surfaces)
     return Line(f"{way}, alone", N_ALONE, int(np.sum(rmse < RECOVERED)), taken)
 
@@ -226,9 +226,8 @@ def batch(model: str) -> Line:
     """Calibrate surfaces at once."""
     surfaces = clean_surfaces(model, N_BATCH)
     calibrator = LeastSquaresCalibrator(ContourPricer(model, GRID)).fit(surfaces)
-    found = []
-    taken = seconds(lambda: found.extend(calibrator.predict(surfaces)), rounds=1)
-    rmse = misses(model, np.array(found), surfaces)
+    taken = seconds(lambda: calibrator.predict(surfaces))
+    rmse = misses(model, calibrator.predict(surfaces), surfaces)
     return Line("levylearn, batch", N_BATCH, int(np.sum(rmse < RECOVERED)), taken)
 
 
