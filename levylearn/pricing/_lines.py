@@ -49,7 +49,7 @@ _SMALL = 2000
 # What stands for an angle where nodes on the real axis become evenly spaced, this far apart for a
 # unit of y; and where such lines may end.
 EVEN, _PACE = len(ANGLES), 32.0
-EVEN_LENGTHS = 4.0 * 1.08 ** np.arange(54)
+EVEN_LENGTHS = 4.0 * 1.08 ** np.arange(64)
 _LENGTHS = np.zeros((2, len(EVEN_LENGTHS)))
 _LENGTHS[0, : len(PROBES)], _LENGTHS[1] = PROBES, EVEN_LENGTHS
 

@@ -56,9 +56,9 @@ def merton_series(params):
     return total
 
 
-def on_the_real_axis(model, params):
+def on_the_real_axis(model, params, end=12_000.0):
     """Calls over forward by the plain trapezoid rule, with steps that the poles allow."""
-    u = np.arange(0.0, 12_000.0, 1 / 16)
+    u = np.arange(0.0, end, 1 / 16)
     weight = np.where(u == 0, 0.5, 1.0) / 16 / np.pi / (u * u + 0.25)
     out = np.empty(GRID.n_quotes)
     for maturity in np.unique(GRID.maturity):
@@ -103,6 +103,18 @@ def test_bates_against_brute_force():
     assert found.n_nodes.max() < 400  # 1,101 to 1,801 by the hyperbolic sine
     calls = np.array([on_the_real_axis("bates", params) for params in BATES])
     np.testing.assert_allclose(pricer.transform(BATES), calls, rtol=0, atol=3e-14)
+
+
+def test_an_integrand_that_lives_long():
+    """Variance and return nearly one: the best fit of the bundled calls within narrow bounds."""
+    params = np.array([0.01527785, 0.0394924, 1.0, 0.314815, -0.999, 7.8786, 0.0311150, 0.0038636])
+    pricer = ContourPricer("bates", GRID, "forward_price").fit(params[None])
+    found = lines(pricer, params[None])
+    assert (found.angle == EVEN).all()
+    assert nodes(EVEN, found.step[0])[0][found.n_nodes[0] - 1].real > 4000
+    assert found.n_nodes.max() < 1500  # 2,048 by the hyperbolic sine
+    calls = on_the_real_axis("bates", params, 30_000.0)
+    np.testing.assert_allclose(pricer.transform(params[None])[0], calls, rtol=0, atol=3e-14)
 
 
 def test_the_company_does_not_matter():
