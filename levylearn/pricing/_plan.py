@@ -228,6 +228,7 @@ class Planner:
 
         It takes what lines cost (n_bands, n), and how far to look on the real axis.
         """
+        dear = dear[np.argsort(farthest[dear])]  # all of a part are looked at as far as any
         for rows in np.array_split(dear, 1 + len(dear) // _DEAR_AT_ONCE):
             u = even_probes(farthest[rows])
             log_phi, _ = model.kernel(u - 0.5j, params[rows])(self._times)

@@ -127,6 +127,33 @@ def test_the_company_does_not_matter():
     np.testing.assert_array_equal(pricer.plan(params[::-1]), alone[::-1])
 
 
+def test_chunks_and_threads_make_no_difference():
+    params = np.tile(MERTON, (90, 1)) * np.linspace(1, 1.5, 630)[:, None]
+    pricer = ContourPricer("merton", GRID).fit(params)
+    threaded = ContourPricer("merton", GRID, n_jobs=2).fit(params)
+    np.testing.assert_array_equal(pricer.plan(params)[::45], pricer.plan(params[::45]))
+    np.testing.assert_array_equal(pricer.plan(params), threaded.plan(params))
+
+
+def test_they_serve_sets_close_by():
+    pricer = ContourPricer("merton", GRID, "forward_price").fit(MERTON)
+    plan, moved = pricer.plan(MERTON), MERTON * (1 + 1e-3 * np.arange(-3, 4)[:, None])
+    values, slopes = pricer.evaluate(moved, True, plan, 1e-12)
+    anew, own = pricer.evaluate(moved, True)
+    np.testing.assert_allclose(values, anew, rtol=0, atol=2e-12)
+    np.testing.assert_allclose(slopes, own, rtol=1e-8, atol=1e-8 * np.abs(own).max())
+
+
+def test_out_of_reach_even_lines_are_not_taken_and_it_is_told():
+    """The integrand is alive beyond all nodes: jumps of one size, and next to no diffusion."""
+    params = np.array([[0.001, 8.0, -0.08, 0.0]])
+    pricer = ContourPricer("merton", GRID, "forward_price").fit(params)
+    assert (lines(pricer, params).angle != EVEN).any()
+    error = np.abs(pricer.transform(params) - merton_series(params[0]))
+    assert error.max() > 1e-12
+    assert np.all(pricer.error_estimate(params) > 0.1 * error)
+
+
 @pytest.mark.parametrize("where", ["moments", "edges", "axis"])
 def test_no_even_line_where_something_is_unknown(where):
     """What is not a number must not pass for something small."""
