@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class CalibrationProblem:
         self.pricer = pricer
         self.space = space
         self._posed = surfaces, weights, half_spread
-        self.plans = Plans(len(surfaces), space.size) if plans is None else plans
+        self.plans = plans or Plans(np.full((len(surfaces), space.size), np.nan))
         self.in_volatility = differs_in_volatility(pricer, loss)
         with np.errstate(divide="ignore", invalid="ignore"):
             slope, target = _loss_units(pricer, surfaces, loss, size)
@@ -136,27 +137,24 @@ class CalibrationProblem:
         return r, np.where(quoted, slope, 0.0)
 
 
+@dataclass
 class Plans:
     """What a pricer had to find out about points, to be used again close by.
 
     Parameters
     ----------
-    n : int
-        Number of points.
-    size : int
-        Number of their coordinates.
+    z : ndarray of shape (n, q)
+        Where they were made; NaN where there is none yet.
+    plans : structured ndarray of shape (n,) or None
+        The pricer's.
     """
 
-    def __init__(self, n: int, size: int) -> None:
-        self.z = np.full((n, size), np.nan)
-        self.plans: NDArray[Any] | None = None
+    z: Floats
+    plans: NDArray[Any] | None = None
 
     def take(self, which: Ints) -> Plans:
         """A copy for some of the points, one of them perhaps several times."""
-        taken = Plans(0, 0)
-        taken.z = self.z[which]
-        taken.plans = None if self.plans is None else self.plans[which]
-        return taken
+        return Plans(self.z[which], None if self.plans is None else self.plans[which])
 
     def put(self, which: Ints, z: Floats, plans: NDArray[Any]) -> None:
         """Remember the plans of the points that are at z now."""
