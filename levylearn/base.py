@@ -286,7 +286,7 @@ class BasePricer(TransformerMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         plan : ndarray of shape (n_samples,) or None
-            One entry for each set; None if there is nothing to use again.
+            One entry for each set; None, whatever the sets, if there is nothing to use again.
         """
         return None
 

@@ -52,7 +52,7 @@ _BLIND, _PART = 1e-12, 1e-6
 class _Fits(NamedTuple):
     """The minimum found for each surface, how, how many quotes count, and the cost of rounding.
 
-    Also what the model makes of it, if that was asked for.
+    Also what the model makes of it, if that was asked for; no columns if not.
     """
 
     minimum: Minimum
@@ -220,7 +220,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             - ``n_evaluations``: surfaces priced with their Jacobian, over all starts;
             - ``n_refinements``: those from the first start, until its end was compared;
             - ``fallback``: whether another start than the first led lower;
-            - ``surfaces``, (n_samples, n_quotes), the fit.
+            - ``surfaces``, (n_samples, n_quotes), the fit: what the pricer makes of the
+              parameters, to 1e-11 of the forward.
 
         Warns
         -----
@@ -460,7 +461,8 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
             best.put(unfinished, found)
         if self.loss in _FIRST:
             best = self._reweighted(problem, best, rows)
-        surfaces = np.full_like(problem.target, np.nan)
+        # Without a column if nobody asks for them: processes send back what is here.
+        surfaces = np.full((len(X), priced * X.shape[1]), np.nan)
         known = best.status < CalibrationStatus.NO_QUOTES
         if priced and known.any():
             surfaces[rows[known]] = problem.surfaces(best.z[known], rows[known])
@@ -485,14 +487,14 @@ class OptimisingCalibrator(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """Minimise errors over the prices of the minimum before, as long as that moves."""
         moving = np.arange(len(rows))
         for _ in range(_REWEIGHTINGS):
+            if not moving.size:
+                break
             before = best.take(moving)
             size = np.full_like(problem.target, np.nan)
             size[rows[moving]] = problem.surfaces(before.z, rows[moving])
             found = self._polished(problem.with_loss(_FIRST[self.loss], size), before, rows[moving])
             best.put(moving, found)
             moving = moving[(found.z != before.z).any(axis=1)]
-            if not moving.size:
-                break
         return best
 
     def _polished(

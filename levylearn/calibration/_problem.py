@@ -22,7 +22,8 @@ LOSSES = ("price", "relative_price", "relative_to_model", "vega_price", "implied
 
 
 # How far a point may be from where its prices were planned, in widths of the coordinates: on the
-# way not more than so far, and near the end not more than some of the steps that are left.
+# way not more than so far, and near the end not more than some of the steps that are left; where
+# no step tells, at the begin and when a fit is priced, it is to be close.
 _REACH, _STEPS, _CLOSE = 0.3, 10.0, 0.02
 # Where no derivatives are wanted, only a step is judged; and where prices may be rough.
 _FAR_REACH = 0.5
@@ -76,12 +77,12 @@ class CalibrationProblem:
         self.in_volatility = differs_in_volatility(pricer, loss)
         with np.errstate(divide="ignore", invalid="ignore"):
             slope, target = _loss_units(pricer, surfaces, loss, size)
-            scale = np.ones_like(surfaces) if self.in_volatility else slope
-            if weights is not None:
-                scale = scale * np.sqrt(weights)
+            root = np.ones(surfaces.shape[1]) if weights is None else np.sqrt(weights)
+            scale = root * (np.ones_like(surfaces) if self.in_volatility else slope)
             if half_spread is not None:
                 scale = scale / (half_spread * slope)
-        self.dead_band = 0.0 if half_spread is None else 1.0
+        # Weights are those of what is left of an error outside of the spread.
+        self._dead_band = None if half_spread is None else root
         self.quoted = np.isfinite(target) & np.isfinite(scale) & (scale > 0)
         self.scale = np.where(self.quoted, scale, 0.0)
         noise = np.where(self.quoted, scale * slope if self.in_volatility else scale, 0.0)
@@ -131,9 +132,9 @@ class CalibrationProblem:
             with np.errstate(divide="ignore", invalid="ignore"):
                 slope = scale / vegas(self.pricer, values)
         r = np.where(quoted, scale * (values - self.target[rows]), 0.0)
-        if self.dead_band:
-            quoted = quoted & ~(np.abs(r) < self.dead_band)
-            r = np.where(quoted, r - self.dead_band * np.sign(r), 0.0)
+        if self._dead_band is not None:
+            quoted = quoted & ~(np.abs(r) < self._dead_band)
+            r = np.where(quoted, r - self._dead_band * np.sign(r), 0.0)
         return r, np.where(quoted, slope, 0.0)
 
 

@@ -32,7 +32,7 @@ from levylearn.pricing._lines import (
 _WIDTHS = np.array([0.06, 0.12, 0.22, 0.4, 0.7, 1.2])
 _HEIGHTS = even_line(50.0 + 1j * np.array([0.0, *_WIDTHS, 1.5]))[0].imag
 
-_AXIS_PROBES = np.concatenate([np.arange(0, 16, 0.25), np.arange(16, EVEN_LENGTHS[-1] + 1, 0.5)])
+_AXIS_PROBES = np.concatenate([np.arange(0, 16, 0.25), np.arange(16, EVEN_LENGTHS[-1], 0.5)])
 # The edges of strips reach their height not before y = 8, and the first peaks may come later.
 _EDGE_PROBES = np.concatenate(
     [np.arange(0, 4, 0.5), np.arange(4, 16, 0.25), np.arange(16, 40, 0.5)]

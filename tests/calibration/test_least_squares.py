@@ -7,6 +7,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from levylearn.calibration import CalibrationStatus, LeastSquaresCalibrator
+from levylearn.calibration._problem import LOSSES, vegas, volatilities
 from levylearn.datasets import load_sp500_2002, make_surfaces
 from levylearn.exceptions import CalibrationWarning
 from levylearn.market import OptionGrid
@@ -72,7 +73,7 @@ def test_diagnostics_belong_together(surfaces):
     assert calibrator.parameter_names_ == ("sigma", "nu", "theta")
     result = calibrator.calibrate(noisy)
     fitted = calibrator.pricer_.transform(result.parameters)
-    assert_allclose(result.surfaces, fitted, rtol=1e-12)
+    assert_allclose(result.surfaces, fitted, rtol=0, atol=1e-11 * GRID.forward.max())
     assert_allclose(result.loss, ((fitted - noisy) ** 2).sum(axis=1), rtol=1e-9)
     assert_allclose(result.rmse, np.sqrt(result.loss / GRID.n_quotes), rtol=1e-9)
     variance = np.einsum("npp->np", result.covariance)
@@ -185,6 +186,22 @@ def test_quotes_that_are_missing(surfaces):
     assert_allclose(predicted, TRUTH["variance_gamma"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nothing_but_hopeless_rows(surfaces, loss):
+    calibrator = calibrator_of("variance_gamma", loss).fit(surfaces)
+    nothing = np.full((2, GRID.n_quotes), np.nan)
+    with pytest.warns(CalibrationWarning, match="2 of 2"):
+        result = calibrator.calibrate(nothing)
+    assert_array_equal(result.status, CalibrationStatus.NO_QUOTES)
+    assert result.surfaces.shape == nothing.shape
+    for found in (result.parameters, result.surfaces, result.rmse, result.loss):
+        assert np.isnan(found).all()
+    with pytest.warns(CalibrationWarning):
+        assert np.isnan(calibrator.predict(nothing)).all()
+    with pytest.warns(CalibrationWarning):
+        assert np.isnan(calibrator.jacobian(nothing)).all()
+
+
 def test_hopeless_rows_spoil_no_others(surfaces):
     X = np.repeat(surfaces, 2, axis=0)
     X[1] = np.nan
@@ -266,13 +283,23 @@ def test_errors_within_the_spread_are_none(surfaces):
     assert (np.abs(result.surfaces - quotes) <= 0.05 * (1 + 1e-9)).all()
 
 
-def test_errors_beyond_the_spread_are_measured_in_it(surfaces):
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_errors_beyond_the_spread_are_measured_in_it(surfaces, loss, weighted):
     half_spread = np.linspace(0.01, 0.03, GRID.n_quotes)
-    quotes = surfaces + np.random.default_rng(0).normal(0, 0.05, surfaces.shape)
-    result = calibrator_of("variance_gamma", half_spread=half_spread).fit(quotes).calibrate(quotes)
-    excess = np.maximum(np.abs(result.surfaces - quotes) / half_spread - 1, 0)
-    assert_allclose(result.loss, (excess**2).sum(axis=1), rtol=1e-9)
+    weights = np.linspace(1, 2, GRID.n_quotes) if weighted else None
+    # None so far off that it has no volatility.
+    quotes = surfaces + 0.05 * np.random.default_rng(0).uniform(-1, 1, surfaces.shape)
+    calibrator = calibrator_of("variance_gamma", loss, half_spread=half_spread, weights=weights)
+    result = calibrator.fit(quotes).calibrate(quotes)
+    errors = result.surfaces - quotes
+    if loss == "implied_vol":
+        found, market = (volatilities(calibrator.pricer_, X) for X in (result.surfaces, quotes))
+        errors = (found - market) * vegas(calibrator.pricer_, market)
+    excess = np.maximum(np.abs(errors) / half_spread - 1, 0)
+    expected = (excess**2 if weights is None else weights * excess**2).sum(axis=1)
     assert (result.loss > 0).all()
+    assert_allclose(result.loss, expected, rtol=1e-8)
 
 
 def test_budget(surfaces):
