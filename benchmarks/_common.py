@@ -1,7 +1,7 @@
 """What the benchmarks share: the market, parameters, processor time, QuantLib's curves."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +49,14 @@ def seconds(run: Callable[[], Any], rounds: int = 3) -> float:
         run()
         times.append(time.process_time() - start)
     return min(times)
+
+
+def in_turns(runs: Sequence[Callable[[], Any]], rounds: int) -> np.ndarray:
+    """Processor times (rounds, n_runs) of runs that take turns, after a round to warm up.
+
+    Where the machine slows down for a while it does so for all of them.
+    """
+    return np.array([[seconds(run, 1) for run in runs] for _ in range(rounds + 1)])[1:]
 
 
 class Curves(NamedTuple):
